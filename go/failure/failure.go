@@ -1,0 +1,87 @@
+// Package failure names the ways in which graft can fail, one for each
+// documented exit code. Every room wraps its errors in one of them, so that
+// the command line maps an error to a code in a single place and a Go program
+// can ask with errors.Is.
+//
+//	return failure.Data("%s:%d: %q must be a list, got %s", file, line, key, kind)
+//	...
+//	if errors.Is(err, failure.ErrData) { ... }
+//
+// The text of an error is one sentence: where, what was found, what was
+// expected, what to do. It never repeats the kind.
+package failure
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind is a way to fail. It is an error itself, for errors.Is.
+type Kind struct {
+	name string
+	code int
+}
+
+func (k *Kind) Error() string { return k.name }
+
+// The kinds, with the exit code of each.
+var (
+	ErrUsage       = &Kind{"wrong use of the command line", 2}
+	ErrData        = &Kind{"bad data, model or adapter file", 65}
+	ErrNoInput     = &Kind{"missing input", 66}
+	ErrUnavailable = &Kind{"device unavailable", 69}
+	ErrInternal    = &Kind{"internal error", 70}
+	ErrIO          = &Kind{"input or output failed", 74}
+	ErrPreempted   = &Kind{"stopped, checkpoint saved", 75}
+	ErrConfig      = &Kind{"bad configuration", 78}
+	ErrDiverged    = &Kind{"training diverged", 81}
+	ErrMemory      = &Kind{"does not fit in device memory", 82}
+)
+
+// classified is an error of one kind. Its text is the cause's alone.
+type classified struct {
+	kind  *Kind
+	cause error
+}
+
+func (c *classified) Error() string        { return c.cause.Error() }
+func (c *classified) Unwrap() error        { return c.cause }
+func (c *classified) Is(target error) bool { return target == error(c.kind) }
+
+// As gives an error a kind, unless it has one already; nil stays nil.
+func As(kind *Kind, err error) error {
+	var c *classified
+	if err == nil || errors.As(err, &c) {
+		return err
+	}
+	return &classified{kind, err}
+}
+
+// Usage, Data, NoInput, Unavailable, Internal, IO, Config, Diverged and Memory
+// format an error of that kind; %w wraps as in fmt.Errorf.
+func Usage(format string, a ...any) error       { return newOf(ErrUsage, format, a) }
+func Data(format string, a ...any) error        { return newOf(ErrData, format, a) }
+func NoInput(format string, a ...any) error     { return newOf(ErrNoInput, format, a) }
+func Unavailable(format string, a ...any) error { return newOf(ErrUnavailable, format, a) }
+func Internal(format string, a ...any) error    { return newOf(ErrInternal, format, a) }
+func IO(format string, a ...any) error          { return newOf(ErrIO, format, a) }
+func Config(format string, a ...any) error      { return newOf(ErrConfig, format, a) }
+func Diverged(format string, a ...any) error    { return newOf(ErrDiverged, format, a) }
+func Memory(format string, a ...any) error      { return newOf(ErrMemory, format, a) }
+
+// Preempted says that a run stopped on request and can be resumed.
+func Preempted(format string, a ...any) error { return newOf(ErrPreempted, format, a) }
+
+// Code is the exit code of an error: 0 for nil, 70 for one without a kind.
+func Code(err error) int {
+	if err == nil {
+		return 0
+	}
+	var c *classified
+	if errors.As(err, &c) {
+		return c.kind.code
+	}
+	return ErrInternal.code
+}
+
+func newOf(kind *Kind, format string, a []any) error { return As(kind, fmt.Errorf(format, a...)) }
