@@ -1,0 +1,58 @@
+package bindings
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNotImplemented says that a device has no such operation, or not for this
+// type or size. The text names it.
+var ErrNotImplemented = errors.New("not implemented")
+
+// ErrOutOfMemory says that a device could not give the planned bytes.
+var ErrOutOfMemory = errors.New("out of device memory")
+
+// ErrUnavailable says that a backend or its device is not there.
+var ErrUnavailable = errors.New("device unavailable")
+
+// OpError is a failure of one operation.
+type OpError struct {
+	Op  string
+	Err error
+}
+
+func (e *OpError) Error() string { return fmt.Sprintf("%s: %v", e.Op, e.Err) }
+func (e *OpError) Unwrap() error { return e.Err }
+
+// Backend is a kind of device that can be opened. Its profile is plain data:
+// a plan needs nothing else.
+type Backend interface {
+	Profile() Profile
+	// Info describes the hardware in a line, for reports.
+	Info() string
+	// Open reserves the planned bytes of every arena. It is the only
+	// allocation that a device makes.
+	Open(p Plan) (Device, error)
+}
+
+// Device holds the arenas and runs programs. It is used by one goroutine at a
+// time. Close releases everything; it may be called twice.
+type Device interface {
+	// Upload writes a whole tensor, given little-endian in its own type;
+	// Download reads one. They are not part of a program.
+	Upload(dst Tensor, src []byte) error
+	Download(dst []byte, src Tensor) error
+	// Prepare reads a program: a function that issues the same operations, on
+	// the same tensors, each time it is called. On the CPU launching calls it,
+	// a CUDA device captures a graph, PJRT compiles a module.
+	Prepare(name string, program func(Ops)) (Program, error)
+	Close() error
+}
+
+// Program is something that can be launched any number of times.
+type Program interface {
+	// Launch runs the program and returns the first failure of an operation.
+	// The results are there when a Download returns.
+	Launch() error
+	Close() error
+}

@@ -1,0 +1,79 @@
+package bindings
+
+// Profile is what a plan has to know of a device: formulas for scratch, and
+// nothing that needs the device to be there. All scratch is counted in bytes
+// and allocated as u8.
+type Profile struct {
+	Name    string // "reference", "cpu", "cuda", "pjrt"
+	Threads int    // of a CPU; its results do not depend on it, its scratch does
+	// WorkspaceBytes is what the device itself holds for packing and partial
+	// sums, whatever it is asked.
+	WorkspaceBytes int64
+	// LogitsBytes bounds the logits that LinearCrossEntropy holds at once.
+	LogitsBytes int64
+	// CompilerScratch: a compiler owns scratch (PJRT), so formulas are zero.
+	CompilerScratch bool
+}
+
+// The profiles of the devices that are built in. Threads 0 stands for one.
+func ReferenceProfile() Profile { return Profile{Name: "reference", LogitsBytes: 1 << 20} }
+
+// PJRTProfile is that of any PJRT plugin.
+func PJRTProfile() Profile { return Profile{Name: "pjrt", CompilerScratch: true} }
+
+// LogitsRows is the number of rows whose logits LinearCrossEntropy computes at
+// once: as many as LogitsBytes holds in float32, between 16 and 512.
+func (p Profile) LogitsRows(rows, vocab int) int {
+	return min(rows, max(16, min(512, int(p.LogitsBytes/(4*int64(vocab))))))
+}
+
+// LinearScratch is the scratch of Linear and LinearBackward: tokens rows, all
+// adapters together rank columns; dropout asks for a copy of the input.
+// 8 bytes an element serve every type, float64 included.
+func (p Profile) LinearScratch(tokens int, w Weight, rank int, dropout bool) int {
+	if rank == 0 && p.Name != "reference" {
+		return 0
+	}
+	n := 8 * (tokens*rank + rank*(w.In+w.Out))
+	if dropout {
+		n += 8 * tokens * w.In
+	}
+	if p.Name == "reference" {
+		n += 8 * w.In // one decoded row
+	}
+	return p.scratch(n)
+}
+
+// AttentionScratch is the scratch of Attention and AttentionBackward for
+// tokens rows: float32 sums of dq, one delta a row and head, and per thread
+// the gradients of the keys and values of one head.
+func (p Profile) AttentionScratch(tokens, prefix, heads, kvHeads, dim int, backward bool) int {
+	if p.Name == "reference" {
+		return p.scratch(8 * 2 * (tokens + prefix))
+	}
+	if !backward {
+		return 0
+	}
+	group := heads / kvHeads
+	perThread := (tokens + prefix) * dim * 2
+	return p.scratch(4 * (tokens*heads + max(p.Threads, 1)*(perThread+tokens*dim*group)))
+}
+
+// CrossEntropyScratch is a chunk of logits in float32, of x and of dx.
+func (p Profile) CrossEntropyScratch(rows int, w Weight) int {
+	size := 4
+	if p.Name == "reference" {
+		size = 8
+	}
+	return p.scratch(size * (p.LogitsRows(rows, w.Out)*(w.Out+2*w.In) + w.In))
+}
+
+// SampleScratch is what sorting the candidates of rows of logits takes.
+func (p Profile) SampleScratch(rows, vocab int) int { return p.scratch(8 * rows * vocab) }
+
+func (p Profile) scratch(n int) int {
+	if p.CompilerScratch {
+		return 0
+	}
+	return (n + Align - 1) / Align * Align
+}

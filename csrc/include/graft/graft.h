@@ -1,0 +1,91 @@
+// The C interface of graft's devices: one exported symbol a library, which
+// returns a table of functions.
+//
+//     const graft_api* api = graft_cpu_api();      // compiled in, or libgraft_cpu
+//     const graft_api* api = graft_cuda_api();     // libgraft_cuda.so
+//
+// The table is also the list of what the device can do: a NULL slot is an
+// operation that it does not have. Check abi_major, and struct_size before a
+// slot that was added in a later minor version.
+#ifndef GRAFT_GRAFT_H
+#define GRAFT_GRAFT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "context.h"
+#include "ops.h"
+#include "status.h"
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The major version changes with any change of a struct or of the meaning of a
+// slot, the minor version with a slot at the end.
+#define GRAFT_ABI_MAJOR 1
+#define GRAFT_ABI_MINOR 0
+
+#define GRAFT_OP(name) graft_status* (*name)(graft_context*, const graft_##name##_args*)
+
+typedef struct graft_api {
+    size_t struct_size;
+    int32_t abi_major, abi_minor;
+    const char* name;  // "cpu", "cuda"
+
+    int32_t (*status_code)(const graft_status*);         // a graft_code
+    const char* (*status_message)(const graft_status*);  // lives as long as the status
+    void (*status_free)(graft_status*);                  // NULL is allowed
+
+    // Devices that are there, and what they are. Neither needs a context.
+    graft_status* (*device_count)(int32_t* count);
+    graft_status* (*device_info)(int32_t device, graft_device_info* info);
+
+    graft_status* (*context_create)(graft_context** out, const graft_context_options*);
+    void (*context_destroy)(graft_context*);  // NULL is allowed
+
+    // Device memory: the arenas. Zeroed where that is free.
+    graft_status* (*allocate)(graft_context*, void** out, int64_t bytes);
+    void (*release)(graft_context*, void* data, int64_t bytes);
+    // Host to device and back; complete when they return.
+    graft_status* (*upload)(graft_context*, void* dst, const void* src, int64_t bytes);
+    graft_status* (*download)(graft_context*, void* dst, const void* src, int64_t bytes);
+    graft_status* (*synchronize)(graft_context*);
+
+    // A program recorded once and launched often (a CUDA graph). NULL slots: the
+    // caller issues the operations each time.
+    graft_status* (*capture_begin)(graft_context*);
+    graft_status* (*capture_end)(graft_context*, void** graph);
+    graft_status* (*graph_launch)(graft_context*, void* graph);
+    void (*graph_destroy)(graft_context*, void* graph);
+
+    GRAFT_OP(zero);
+    GRAFT_OP(cast);
+    GRAFT_OP(add);
+    GRAFT_OP(embedding);
+    GRAFT_OP(embedding_backward);
+    GRAFT_OP(scatter_rows);
+    GRAFT_OP(rms_norm);
+    GRAFT_OP(rms_norm_backward);
+    GRAFT_OP(linear);
+    GRAFT_OP(linear_backward);
+    GRAFT_OP(rope_table);
+    GRAFT_OP(rope);
+    GRAFT_OP(attention);
+    GRAFT_OP(attention_backward);
+    GRAFT_OP(swiglu);
+    GRAFT_OP(swiglu_backward);
+    GRAFT_OP(linear_cross_entropy);
+    GRAFT_OP(grad_norm);
+    GRAFT_OP(adamw);
+    GRAFT_OP(sample);
+} graft_api;
+
+const graft_api* graft_cpu_api(void);
+const graft_api* graft_cuda_api(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
