@@ -1,0 +1,85 @@
+package nn
+
+import "github.com/graftlm/graft/bindings"
+
+// Bucket is the shape of a micro-batch: three numbers, each rounded up, so
+// that programs repeat.
+type Bucket struct{ Tokens, Sequences, Targets int }
+
+// Batch is one micro-batch on the device: a flat list of tokens with sequence
+// boundaries. The tokens that fill the bucket are a sequence of their own
+// without targets, so nothing is special about them.
+type Batch struct {
+	Bucket                 Bucket
+	IDs, Positions         bindings.Tensor // [T] i32
+	Cu                     bindings.Tensor // [n+1] i32
+	Rows, Targets, Weights bindings.Tensor // [R] i32, i32, float
+	Inverse                bindings.Tensor // [1] float: 1 / target tokens of the step
+	Seed                   bindings.Tensor // [4] u32: key low, key high, step, micro-batch
+	Freq                   bindings.Tensor // [dim/2] float: rotary frequencies
+	Training               bool            // dropout is on
+	Cache                  *Cache          // keys and values of earlier tokens; generation only
+}
+
+// Cache holds the keys and values of earlier tokens, for generation.
+type Cache struct {
+	K, V []bindings.Tensor // a layer each, [slots, kv heads·dim]
+	Rows bindings.Tensor   // [T] i32: the slot of each new token
+	Keys bindings.Tensor   // [n, 2] i32: first slot and number of keys of each sequence
+}
+
+// Staging is the memory that the host writes before a launch: room for the
+// largest bucket, of which every micro-batch is a view.
+type Staging struct {
+	ints    bindings.Tensor // ids, positions, cu, rows, targets
+	floats  bindings.Tensor // inverse, learning rate, weights, frequencies
+	Seed    bindings.Tensor
+	largest Bucket
+	freqs   int
+}
+
+// NewStaging allocates for buckets up to the largest in each number.
+func NewStaging(m *bindings.Memory, t Types, buckets []Bucket, freqs int) *Staging {
+	s := &Staging{freqs: freqs}
+	for _, b := range buckets {
+		s.largest.Tokens = max(s.largest.Tokens, b.Tokens)
+		s.largest.Sequences = max(s.largest.Sequences, b.Sequences)
+		s.largest.Targets = max(s.largest.Targets, b.Targets)
+	}
+	l := s.largest
+	s.ints = m.Alloc(bindings.Staging, bindings.I32, 2*l.Tokens+l.Sequences+1+2*l.Targets)
+	s.floats = m.Alloc(bindings.Staging, t.Param, 2+freqs+l.Targets)
+	s.Seed = m.Alloc(bindings.Staging, bindings.U32, 4)
+	return s
+}
+
+// Batch is the view of a bucket. Its integers and its floats are each one
+// contiguous range (see Ints and Floats), so a micro-batch is two uploads.
+func (s *Staging) Batch(b Bucket) Batch {
+	at := 0
+	ints := func(n int) bindings.Tensor {
+		at += n
+		return s.ints.View(at-n, n)
+	}
+	return Batch{
+		Bucket: b, Training: true,
+		IDs: ints(b.Tokens), Positions: ints(b.Tokens), Cu: ints(b.Sequences + 1),
+		Rows: ints(b.Targets), Targets: ints(b.Targets),
+		Inverse: s.floats.View(0, 1), Freq: s.floats.View(2, s.freqs),
+		Weights: s.floats.View(2+s.freqs, b.Targets),
+		Seed:    s.Seed,
+	}
+}
+
+// LR is the learning rate of the update.
+func (s *Staging) LR() bindings.Tensor { return s.floats.View(1, 1) }
+
+// Ints is where the integers of a bucket lie, in the order ids, positions, cu,
+// rows, targets.
+func (s *Staging) Ints(b Bucket) bindings.Tensor {
+	return s.ints.View(0, 2*b.Tokens+b.Sequences+1+2*b.Targets)
+}
+
+// Floats is where its floats lie, in the order inverse, learning rate,
+// frequencies, weights.
+func (s *Staging) Floats(b Bucket) bindings.Tensor { return s.floats.View(0, 2+s.freqs+b.Targets) }

@@ -1,0 +1,152 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/graftlm/graft/bindings"
+)
+
+// Param is one tensor of a model: a weight of the base, or what a method adds.
+// Its place is known once Params.Layout ran.
+type Param struct {
+	Name  string // as in the base checkpoint, or as the method's own file has it
+	Shape []int
+
+	// Trainable parameters lie in the flat buffers, in float32. Frozen ones lie
+	// in the frozen arena, in the compute type.
+	Trainable bool
+	Group     Group // of a trainable parameter
+	// Init gives the first values of a parameter that no checkpoint has; nil
+	// means that they are read from the base.
+	Init func(values []float32)
+
+	Value bindings.Tensor
+	Grad  bindings.Tensor // not valid if frozen
+}
+
+// Group is how the optimizer treats a parameter.
+type Group struct {
+	NoDecay bool    // weight decay does not apply
+	LRScale float64 // times the learning rate; 0 stands for 1
+}
+
+// Len is the number of elements.
+func (p *Param) Len() int {
+	n := 1
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Weight is the parameter as the matrix of a linear layer.
+func (p *Param) Weight() bindings.Weight {
+	return bindings.Weight{Out: p.Shape[0], In: p.Shape[1], Data: p.Value}
+}
+
+// value and grad are those of a parameter that may not exist.
+func value(p *Param) bindings.Tensor {
+	if p == nil {
+		return bindings.Tensor{}
+	}
+	return p.Value
+}
+
+func grad(p *Param) bindings.Tensor {
+	if p == nil {
+		return bindings.Tensor{}
+	}
+	return p.Grad
+}
+
+func trains(p *Param) bool { return p != nil && p.Trainable }
+
+// Params are all parameters of a model, in a fixed order, and the flat buffers
+// of the trainable ones: so that the norm and the update are one operation
+// each, whatever the model is.
+type Params struct {
+	All []*Param
+
+	Values, Grads, ExpAvg, ExpAvgSq bindings.Tensor // [n] each
+	Ranges                          []GroupRange
+}
+
+// GroupRange is the part of the flat buffers that belongs to one group.
+type GroupRange struct {
+	Group
+	First, Len int
+}
+
+// Add appends a parameter.
+func (s *Params) Add(p *Param) *Param {
+	if p.Len() <= 0 {
+		panic(fmt.Sprintf("nn: parameter %s has shape %v", p.Name, p.Shape))
+	}
+	s.All = append(s.All, p)
+	return p
+}
+
+// Trainable lists the trainable parameters in the order of the flat buffers.
+func (s *Params) Trainable() []*Param {
+	var groups []Group
+	for _, p := range s.All {
+		if p.Trainable && !slices.Contains(groups, p.Group) {
+			groups = append(groups, p.Group)
+		}
+	}
+	var all []*Param
+	for _, g := range groups {
+		for _, p := range s.All {
+			if p.Trainable && p.Group == g {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// TrainableLen is the number of trainable elements.
+func (s *Params) TrainableLen() (n int) {
+	for _, p := range s.All {
+		if p.Trainable {
+			n += p.Len()
+		}
+	}
+	return n
+}
+
+// Layout gives every parameter its place: frozen ones in the frozen arena, the
+// trainable ones in flat buffers. With training false there are no gradients
+// and no moments: the parameters are there to be read.
+func (s *Params) Layout(m *bindings.Memory, t Types, training bool) {
+	for _, p := range s.All {
+		if !p.Trainable {
+			p.Value = m.Alloc(bindings.Frozen, t.Compute, p.Shape...)
+		}
+	}
+	n := s.TrainableLen()
+	if n == 0 {
+		return
+	}
+	s.Values = m.Alloc(bindings.Trainable, t.Param, n)
+	if training {
+		s.Grads = m.Alloc(bindings.Trainable, t.Param, n)
+		s.ExpAvg = m.Alloc(bindings.Trainable, t.Param, n)
+		s.ExpAvgSq = m.Alloc(bindings.Trainable, t.Param, n)
+	}
+	s.Ranges = nil
+	at := 0
+	for _, p := range s.Trainable() {
+		p.Value = s.Values.View(at, p.Shape...)
+		if training {
+			p.Grad = s.Grads.View(at, p.Shape...)
+		}
+		if k := len(s.Ranges); k > 0 && s.Ranges[k-1].Group == p.Group {
+			s.Ranges[k-1].Len += p.Len()
+		} else {
+			s.Ranges = append(s.Ranges, GroupRange{p.Group, at, p.Len()})
+		}
+		at += p.Len()
+	}
+}
