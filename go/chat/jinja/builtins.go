@@ -75,7 +75,7 @@ func title(s string) string {
 	prev := false
 	return strings.Map(func(r rune) rune {
 		p := prev
-		if prev = unicode.IsLetter(r); !prev {
+		if prev = unicode.IsLetter(r) || p && r == '\''; !unicode.IsLetter(r) {
 			return r
 		}
 		if p {
@@ -1062,7 +1062,33 @@ func init() {
 			}
 			return undef{"no such attribute"}
 		},
+		"slice": func(st *state, v any, a []any, k *dict) any {
+			l, n := iter(v), iarg(a, k, 0, "slices", 1)
+			if n <= 0 {
+				fail("ZeroDivisionError: slice needs at least one column")
+			}
+			st.growMul(64, n)
+			fill := arg(a, k, 1, "fill_with", nil)
+			out, each, extra := gen{}, int64(len(l))/n, int64(len(l))%n
+			for i := range n {
+				begin, end := i*each+min(i, extra), (i+1)*each+min(i+1, extra)
+				column := append([]any{}, l[begin:end]...)
+				if fill != nil && i >= extra {
+					column = append(column, fill)
+				}
+				out = append(out, &list{column})
+			}
+			return out
+		},
 		"urlencode": func(_ *state, v any, _ []any, _ *dict) any {
+			if d, ok := v.(*dict); ok {
+				var pairs []string
+				for _, p := range dictItems(d).v {
+					pair := p.(tuple)
+					pairs = append(pairs, url.QueryEscape(str(pair[0]))+"="+url.QueryEscape(str(pair[1])))
+				}
+				return strings.Join(pairs, "&")
+			}
 			return strings.ReplaceAll(url.QueryEscape(str(v)), "+", "%20")
 		},
 		"center": func(st *state, v any, a []any, k *dict) any {

@@ -99,7 +99,7 @@ func (st *state) run(ns []node) ctl {
 		case *nData:
 			st.emit(n.s)
 		case *nOut:
-			st.emit(str(st.eval(n.e)))
+			st.emit(str(st.measured(st.eval(n.e))))
 		case *nIf:
 			b := n.els
 			if truth(st.eval(n.test)) {
@@ -297,7 +297,7 @@ func (st *state) eval(n node) any {
 		a := st.eval(n.e)
 		for i, op := range n.ops {
 			b := st.eval(n.rs[i])
-			if !cmpOp(op, a, b) {
+			if st.measure(a, 0); !cmpOp(op, a, st.measured(b)) {
 				return false
 			}
 			a = b
@@ -308,7 +308,7 @@ func (st *state) eval(n node) any {
 		mk := false
 		vals := make([]any, len(n.items))
 		for i, x := range n.items {
-			vals[i] = st.eval(x)
+			vals[i] = st.measured(st.eval(x))
 		}
 		for _, v := range vals {
 			_, ok := v.(markup)
@@ -538,6 +538,10 @@ func (st *state) args(c *nCallE) ([]any, *dict) {
 	return a, k
 }
 func (st *state) filter(f *nFilter, v any) any {
+	switch f.name {
+	case "string", "join", "unique", "replace", "trim", "upper", "lower", "escape", "e", "indent", "safe", "title", "sort", "min", "max", "groupby":
+		st.measure(v, 0)
+	}
 	a, k := st.args(f.c)
 	return filterTab[f.name](st, v, a, k)
 }
@@ -615,4 +619,31 @@ func (st *state) macroCall(m *macro, a []any, k *dict, caller *macro) any {
 	s := st.capture(func() { st.run(m.n.body) })
 	st.sc = old
 	return s
+}
+
+// measure pays for walking through a value, before it is printed or compared:
+// a value that holds itself twice, many times over, is small but never ends.
+func (st *state) measure(v any, depth int) {
+	if depth > maxRepr {
+		fail("RecursionError: value is nested too deeply")
+	}
+	if s, ok := asStr(v); ok {
+		st.lim.steps -= len(s) / 1024
+		return
+	}
+	items, ok := seqOf(v)
+	if d, isDict := v.(*dict); isDict {
+		items, ok = dictItems(d).v, true
+	}
+	if ok {
+		for _, x := range items {
+			st.step()
+			st.measure(x, depth+1)
+		}
+	}
+}
+
+func (st *state) measured(v any) any {
+	st.measure(v, 0)
+	return v
 }
