@@ -3,7 +3,7 @@ package jinja_test
 // unsupported lists the idioms that jinja2 renders and this engine refuses or
 // renders otherwise; no published chat template uses them.
 var unsupported = map[string]bool{
-	`{{ 'abc'|upper|lower }} {{ 5|upper }} {{ 'a b c'|wordcount }} {{ 'abcdef'|truncate(4, true, '') }}`:                            true,
+	`{{ 'abc'|upper|lower }} {{ 5|upper }} {{ 'a b c'|wordcount }} {{ 'abcdef'|truncate(4, true, '') }}`: true,
 	`{{ {'a':1}.keys() }}`:                      true,
 	`{{ "\u00e9\x41\'\"\\\t|\101\N{BULLET}" }}`: true,
 	`{{ loop is defined }} {{ self is defined }} {{ range is defined }} {{ raise_exception is defined }} {{ messages is defined and messages is not none }}`:    true,
