@@ -149,7 +149,7 @@ type NormArgs struct {
 // LinearArgs is a linear layer; the same value serves forward and backward, so
 // it is also the record of what was saved.
 type LinearArgs struct {
-	X        Tensor // [T, in]
+	X        Tensor // [T, in]; absent backward where neither DW nor DA is wanted
 	W        Weight
 	Bias     Tensor // [out], in the type of x or float32; may be absent
 	Adapters []LowRank
@@ -159,7 +159,7 @@ type LinearArgs struct {
 // LowRank is one adapter of a linear layer (LoRA, arXiv 2106.09685).
 type LowRank struct {
 	A, B  Tensor // [r, in], [out, r], float32
-	XA    Tensor // [T, r]: scale·drop(x)·Aᵀ in the type of x, written by Linear
+	XA    Tensor // [T, r]: scale·drop(x)·Aᵀ in the type of x, written by Linear; read for DB
 	Scale float64
 	Drop  Dropout
 }

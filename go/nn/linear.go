@@ -52,7 +52,7 @@ func (l *Linear) save(r Reading, tokens int, in Batch) bindings.LinearArgs {
 func (l *Linear) forward(r Reading, s *bindings.LinearArgs, y, x bindings.Tensor) {
 	defer r.Release(r.Mark())
 	s.X = x
-	r.Linear(y, l.scratch(r, *s))
+	r.Linear(y, l.scratch(r, *s, y))
 }
 
 // backward writes or adds dx, unless dx is not valid (nothing below is
@@ -67,15 +67,18 @@ func (l *Linear) backward(r Reading, s bindings.LinearArgs, dx bindings.Tensor, 
 		g.DA = append(g.DA, a.A.Grad)
 		g.DB = append(g.DB, a.B.Grad)
 	}
-	r.LinearBackward(g, how, dy, l.scratch(r, s))
+	if !l.Trains() {
+		s.X = bindings.Tensor{}
+	}
+	r.LinearBackward(g, how, dy, l.scratch(r, s, dy))
 }
 
-func (l *Linear) scratch(r Reading, s bindings.LinearArgs) bindings.LinearArgs {
+func (l *Linear) scratch(r Reading, s bindings.LinearArgs, y bindings.Tensor) bindings.LinearArgs {
 	rank, dropout := 0, false
 	for _, a := range s.Adapters {
 		rank += a.A.Rows()
 		dropout = dropout || a.Drop.P > 0
 	}
-	s.Scratch = r.Scratch(r.Profile.LinearScratch(s.X.Rows(), s.W, rank, dropout))
+	s.Scratch = r.Scratch(r.Profile.LinearScratch(y.Rows(), s.W, rank, dropout))
 	return s
 }

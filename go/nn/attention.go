@@ -1,0 +1,113 @@
+package nn
+
+import "github.com/graftlm/graft/bindings"
+
+// Attention is self-attention with rotary positions and grouped heads, with an
+// optional norm of each query and key head (Qwen3).
+type Attention struct {
+	Heads, KVHeads, Dim int
+	Rotary              int // elements of a head that rotate
+	Scale, SoftCap      float64
+	Window              int // 0: all earlier tokens
+	Q, K, V, O          *Linear
+	QNorm, KNorm        *RMSNorm // nil: none
+}
+
+// attentionState is what it keeps for the backward pass.
+type attentionState struct {
+	q, k, v        bindings.Tensor // rotated queries and keys
+	o, lse         bindings.Tensor
+	qn, kn         normState // before the norms of heads
+	lq, lk, lv, lo bindings.LinearArgs
+}
+
+func (a *Attention) save(r Reading, tokens int, in Batch) attentionState {
+	s := attentionState{
+		q:   r.New(tokens, a.Heads*a.Dim),
+		k:   r.New(tokens, a.KVHeads*a.Dim),
+		v:   r.New(tokens, a.KVHeads*a.Dim),
+		o:   r.New(tokens, a.Heads*a.Dim),
+		lse: r.Stat(tokens, a.Heads),
+		lq:  a.Q.save(r, tokens, in), lk: a.K.save(r, tokens, in),
+		lv: a.V.save(r, tokens, in), lo: a.O.save(r, tokens, in),
+	}
+	if a.QNorm != nil {
+		s.qn = normState{r.New(tokens, a.Heads*a.Dim), r.Stat(tokens * a.Heads)}
+		s.kn = normState{r.New(tokens, a.KVHeads*a.Dim), r.Stat(tokens * a.KVHeads)}
+	}
+	return s
+}
+
+// forward writes the output projection to y.
+func (a *Attention) forward(r Reading, s *attentionState, y, x bindings.Tensor, in Batch, c *shared, layer int) {
+	if a.QNorm != nil {
+		a.Q.forward(r, &s.lq, s.qn.x, x)
+		a.K.forward(r, &s.lk, s.kn.x, x)
+		a.QNorm.forward(r, a.byHead(s.q), s.qn.rstd, a.byHead(s.qn.x))
+		a.KNorm.forward(r, a.byHead(s.k), s.kn.rstd, a.byHead(s.kn.x))
+	} else {
+		a.Q.forward(r, &s.lq, s.q, x)
+		a.K.forward(r, &s.lk, s.k, x)
+	}
+	a.V.forward(r, &s.lv, s.v, x)
+	r.RoPE(s.q, s.q, c.rope, a.Dim, false)
+	r.RoPE(s.k, s.k, c.rope, a.Dim, false)
+	a.attend(r, s, in, layer)
+	a.O.forward(r, &s.lo, y, s.o)
+}
+
+func (a *Attention) attend(r Reading, s *attentionState, in Batch, layer int) {
+	defer r.Release(r.Mark())
+	args := a.args(r, *s, in, false)
+	if in.Cache != nil {
+		r.ScatterRows(in.Cache.K[layer], s.k, in.Cache.Rows)
+		r.ScatterRows(in.Cache.V[layer], s.v, in.Cache.Rows)
+		args.K, args.V, args.Keys = in.Cache.K[layer], in.Cache.V[layer], in.Cache.Keys
+	}
+	r.Attention(s.o, s.lse, args)
+}
+
+// backward writes dx, unless it is not valid, from the gradient dy of the
+// output projection.
+func (a *Attention) backward(r Reading, s attentionState, dx, dy bindings.Tensor, in Batch, c *shared) {
+	defer r.Release(r.Mark())
+	do := r.Like(s.o)
+	dq, dk, dv := r.Like(s.q), r.Like(s.k), r.Like(s.v)
+	a.O.backward(r, s.lo, do, bindings.Set, dy)
+	if !dx.Valid() && !a.trainsInput() {
+		return
+	}
+	mark := r.Mark()
+	r.AttentionBackward(bindings.AttentionGrads{DQ: dq, DK: dk, DV: dv}, do, s.o, s.lse, a.args(r, s, in, true))
+	r.Release(mark)
+	r.RoPE(dq, dq, c.rope, a.Dim, true)
+	r.RoPE(dk, dk, c.rope, a.Dim, true)
+	if a.QNorm != nil {
+		a.QNorm.backward(r, s.heads(a, s.qn), a.byHead(dq), bindings.Set, a.byHead(dq))
+		a.KNorm.backward(r, s.heads(a, s.kn), a.byHead(dk), bindings.Set, a.byHead(dk))
+	}
+	a.Q.backward(r, s.lq, dx, bindings.Set, dq)
+	a.K.backward(r, s.lk, dx, bindings.Accumulate, dk)
+	a.V.backward(r, s.lv, dx, bindings.Accumulate, dv)
+}
+
+// trainsInput reports whether anything before the scores is trained.
+func (a *Attention) trainsInput() bool {
+	return a.Q.Trains() || a.K.Trains() || a.V.Trains() || a.QNorm != nil && (a.QNorm.W.Trainable || a.KNorm.W.Trainable)
+}
+
+func (s attentionState) heads(a *Attention, n normState) normState {
+	return normState{a.byHead(n.x), n.rstd}
+}
+
+// byHead sees rows of heads as one row for each head.
+func (a *Attention) byHead(t bindings.Tensor) bindings.Tensor { return t.Reshape(t.Len()/a.Dim, a.Dim) }
+
+func (a *Attention) args(r Reading, s attentionState, in Batch, backward bool) bindings.AttentionArgs {
+	return bindings.AttentionArgs{
+		Q: s.q, K: s.k, V: s.v, Cu: in.Cu,
+		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.Dim,
+		Scale: a.Scale, SoftCap: a.SoftCap, Causal: true, Window: a.Window,
+		Scratch: r.Scratch(r.Profile.AttentionScratch(s.q.Rows(), 0, a.Heads, a.KVHeads, a.Dim, backward)),
+	}
+}
