@@ -1,0 +1,82 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/graftlm/graft/go/nn"
+)
+
+// Model is a decoder with the parameters it is made of.
+type Model struct {
+	Config  Config
+	Decoder *nn.Decoder
+	Params  *nn.Params
+	base    []*nn.Param // those of the checkpoint, before a method added its own
+}
+
+// New builds the layers. All parameters are frozen and nothing has a place in
+// memory yet: a method says next what is trained, then Params.Layout runs.
+func New(c Config) *Model {
+	m := &Model{Config: c, Params: &nn.Params{}}
+	p := m.Params
+	param := func(name string, shape ...int) *nn.Param { return p.Add(&nn.Param{Name: name, Shape: shape}) }
+	d := &nn.Decoder{
+		Hidden: c.Hidden, Vocab: c.Vocab, Rotary: c.Rope.Dim, RotaryScale: c.Rope.Scale(),
+		Embed: param("model.embed_tokens.weight", c.Vocab, c.Hidden),
+	}
+	linear := func(name string, out, in int, bias bool) *nn.Linear {
+		l := &nn.Linear{Name: name, W: param(name+".weight", out, in)}
+		if bias {
+			l.Bias = param(name+".bias", out)
+		}
+		return l
+	}
+	norm := func(name string, n int) *nn.RMSNorm {
+		return &nn.RMSNorm{W: param(name+".weight", n), Eps: c.NormEps}
+	}
+	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	for i := range c.Layers {
+		at := fmt.Sprintf("model.layers.%d.", i)
+		a := &nn.Attention{
+			Heads: c.Heads, KVHeads: c.KVHeads, Dim: c.HeadDim, Rotary: c.Rope.Dim,
+			Scale: 1 / math.Sqrt(float64(c.HeadDim)), Window: c.Windows[i],
+			Q: linear(at+"self_attn.q_proj", q, c.Hidden, c.QKVBias),
+			K: linear(at+"self_attn.k_proj", kv, c.Hidden, c.QKVBias),
+			V: linear(at+"self_attn.v_proj", kv, c.Hidden, c.QKVBias),
+			O: linear(at+"self_attn.o_proj", c.Hidden, q, c.OutBias),
+		}
+		if c.QKNorm {
+			a.QNorm, a.KNorm = norm(at+"self_attn.q_norm", c.HeadDim), norm(at+"self_attn.k_norm", c.HeadDim)
+		}
+		d.Blocks = append(d.Blocks, &nn.Block{
+			Attention: a,
+			MLP: &nn.MLP{
+				Gate: linear(at+"mlp.gate_proj", c.Intermediate, c.Hidden, c.MLPBias),
+				Up:   linear(at+"mlp.up_proj", c.Intermediate, c.Hidden, c.MLPBias),
+				Down: linear(at+"mlp.down_proj", c.Hidden, c.Intermediate, c.MLPBias),
+			},
+			InputNorm: norm(at+"input_layernorm", c.Hidden),
+			PostNorm:  norm(at+"post_attention_layernorm", c.Hidden),
+		})
+	}
+	d.Norm = norm("model.norm", c.Hidden)
+	d.Head = d.Embed
+	if !c.Tied {
+		d.Head = param("lm_head.weight", c.Vocab, c.Hidden)
+	}
+	m.Decoder = d
+	m.base = append(m.base, p.All...)
+	return m
+}
+
+// Base lists the parameters that a checkpoint of the family has.
+func (m *Model) Base() []*nn.Param { return m.base }
+
+// BaseLen is their number of elements.
+func (m *Model) BaseLen() (n int) {
+	for _, p := range m.base {
+		n += p.Len()
+	}
+	return n
+}
