@@ -1,0 +1,91 @@
+package tokenizer
+
+import (
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+type normalizer interface {
+	normalize(p piece) (piece, error)
+}
+
+type normalizers []normalizer
+
+func (s normalizers) normalize(p piece) (piece, error) {
+	for _, n := range s {
+		var err error
+		if p, err = n.normalize(p); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+type prependNormalizer string
+
+func (n prependNormalizer) normalize(p piece) (piece, error) { return p.prepend(string(n)), nil }
+
+// replacer replaces each match by content, in a text or in tokens being decoded.
+type replacer struct {
+	pattern pattern
+	content string
+}
+
+func (r replacer) normalize(p piece) (piece, error) {
+	var e *edit
+	done := 0
+	err := r.pattern.matches(p.text, func(start, end int) {
+		if e == nil {
+			e = newEdit(p)
+		}
+		e.keep(done, start)
+		if end > 0 {
+			e.put(r.content, end-1)
+		}
+		done = end
+	})
+	if e == nil || err != nil {
+		return p, err
+	}
+	e.keep(done, len(p.text))
+	return e.piece(), nil
+}
+
+// form is a Unicode normal form (UAX 15).
+type form norm.Form
+
+func (f form) normalize(p piece) (piece, error) {
+	form := norm.Form(f)
+	if form.IsNormalString(p.text) {
+		return p, nil
+	}
+	e := newEdit(p)
+	for i := 0; i < len(p.text); {
+		n := form.NextBoundaryInString(p.text[i:], true)
+		if n <= 0 {
+			n = len(p.text) - i
+		}
+		old := p.text[i : i+n]
+		if form.IsNormalString(old) {
+			e.keep(i, i+n)
+		} else {
+			f.segment(e, i, old)
+		}
+		i += n
+	}
+	return e.piece(), nil
+}
+
+// segment aligns the characters of a changed segment with the old ones in
+// order; what is left over belongs to the last.
+func (f form) segment(e *edit, at int, old string) {
+	end := at + len(old)
+	for _, r := range norm.Form(f).String(old) {
+		e.put(string(r), at)
+		_, n := utf8.DecodeRuneInString(e.from.text[at:])
+		if at+n < end {
+			at += n
+		}
+	}
+}
