@@ -77,15 +77,22 @@ func (f form) normalize(p piece) (piece, error) {
 	return e.piece(), nil
 }
 
-// segment aligns the characters of a changed segment with the old ones in
-// order; what is left over belongs to the last.
+// segment aligns a changed segment: counted in decomposed characters, each new
+// character stems from the old one at whose place it begins.
 func (f form) segment(e *edit, at int, old string) {
-	end := at + len(old)
-	for _, r := range norm.Form(f).String(old) {
-		e.put(string(r), at)
-		_, n := utf8.DecodeRuneInString(e.from.text[at:])
-		if at+n < end {
-			at += n
+	decompose := norm.NFD
+	if form := norm.Form(f); form == norm.NFKC || form == norm.NFKD {
+		decompose = norm.NFKD
+	}
+	var origin []int
+	for i, r := range old {
+		for range utf8.RuneCountInString(decompose.String(string(r))) {
+			origin = append(origin, at+i)
 		}
+	}
+	k := 0
+	for _, r := range norm.Form(f).String(old) {
+		e.put(string(r), origin[min(k, len(origin)-1)])
+		k += utf8.RuneCountInString(decompose.String(string(r)))
 	}
 }

@@ -26,38 +26,33 @@ func (t *Tokenizer) trimming() (on, prefixSpace bool) {
 	return false, false
 }
 
-func (t *Tokenizer) trimSpaces(e *Encoding, from int, p piece, prefixSpace bool) {
+// trimSpaces works in characters of the input, as upstream does.
+func (t *Tokenizer) trimSpaces(e *Encoding, from int, p piece, input string, prefixSpace bool) {
+	isSpace := func(r rune) bool { return r == 'Ġ' || unicode.IsSpace(r) }
 	for i := from; i < len(e.IDs); i++ {
 		text := p.text
 		if p.token < 0 {
 			text = t.model.tokens[e.IDs[i]]
 		}
-		isSpace := func(r rune) bool { return r == 'Ġ' || unicode.IsSpace(r) }
-		leadBytes, lead := spaceWidth(text[:len(text)-len(strings.TrimLeftFunc(text, isSpace))])
-		tailBytes, _ := spaceWidth(text[len(strings.TrimRightFunc(text, isSpace)):])
+		lead := utf8.RuneCountInString(text[:len(text)-len(strings.TrimLeftFunc(text, isSpace))])
+		tail := utf8.RuneCountInString(text[len(strings.TrimRightFunc(text, isSpace)):])
 		o := &e.Offsets[i]
 		if lead == 1 && prefixSpace && (i == 0 || o.Start == 0) {
-			leadBytes = 0
+			lead = 0
 		}
-		o.Start = min(o.Start+leadBytes, o.End)
-		if tailBytes > 0 && o.End >= tailBytes {
-			o.End = max(o.End-tailBytes, o.Start)
+		for ; lead > 0 && o.Start < o.End; lead-- {
+			_, n := utf8.DecodeRuneInString(input[o.Start:])
+			o.Start += n
+		}
+		end := o.End
+		for ; tail > 0 && end > 0; tail-- {
+			_, n := utf8.DecodeLastRuneInString(input[:end])
+			end -= n
+		}
+		if tail == 0 {
+			o.End = max(end, o.Start)
 		}
 	}
-}
-
-// spaceWidth is how many bytes of input and how many characters the white
-// space of a token stands for.
-func spaceWidth(text string) (width, count int) {
-	for _, r := range text {
-		if r == 'Ġ' {
-			width++
-		} else {
-			width += utf8.RuneLen(r)
-		}
-		count++
-	}
-	return width, count
 }
 
 // template is one place of a TemplateProcessing: a sequence or special tokens.

@@ -153,7 +153,7 @@ func (t *Tokenizer) encode(text string, typeID int32) (Encoding, error) {
 			return Encoding{}, err
 		}
 		if trim {
-			t.trimSpaces(&e, from, p, prefix)
+			t.trimSpaces(&e, from, p, text, prefix)
 		}
 	}
 	e.TypeIDs = make([]int32, len(e.IDs))
