@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"unicode/utf8"
 
+	"github.com/graftlm/graft/go/failure"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -12,11 +13,19 @@ type normalizer interface {
 
 type normalizers []normalizer
 
+// maxGrowth bounds a normalized text, as a multiple of the text before: rules
+// that feed each other could otherwise double it without end.
+const maxGrowth = 256
+
 func (s normalizers) normalize(p piece) (piece, error) {
+	limit := maxGrowth * (len(p.text) + 256)
 	for _, n := range s {
 		var err error
 		if p, err = n.normalize(p); err != nil {
 			return p, err
+		}
+		if len(p.text) > limit {
+			return p, failure.Data("normalizer: the text grows beyond %d times its size", maxGrowth)
 		}
 	}
 	return p, nil

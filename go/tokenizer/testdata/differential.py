@@ -24,7 +24,7 @@ func main() {
 spec, root = sys.argv[1:]
 reference = Tokenizer.from_file(spec)
 paths, skipped = [], 0
-for p in sorted(pathlib.Path(root).rglob("*.go")):
+for p in sorted(p for p in pathlib.Path(root).rglob("*.go") if p.is_file()):
     try:
         p.read_bytes().decode(); paths.append(p)
     except UnicodeDecodeError:
