@@ -26,9 +26,6 @@ func Read(dir string) (*State, error) {
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return nil, failure.Data("%s: %w", filepath.Join(dir, stateFile), err)
 	}
-	if head.Format != Format {
-		return nil, failure.Data("%s has format %d, this graft reads %d", dir, head.Format, Format)
-	}
 	if st.Step < 0 {
 		return nil, failure.Data("%s is at step %d", dir, st.Step)
 	}
@@ -78,6 +75,9 @@ func verify(dir string) error {
 	}
 	if m.Format > Format {
 		return failure.Data("%s was written by a newer graft (format %d, this one reads %d)", dir, m.Format, Format)
+	}
+	if m.Format != Format {
+		return failure.Data("%s has format %d, this graft reads %d", path, m.Format, Format)
 	}
 	named := map[string]bool{}
 	for _, f := range m.Files {
