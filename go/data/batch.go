@@ -18,6 +18,7 @@ type Row struct {
 type MicroBatch struct {
 	IDs, Positions, Cu, Rows, Targets []int32
 	Weights                           []float32
+	Tokens                            int // real ones: what fills a bucket does not count
 }
 
 // Flatten lays documents one after another.
@@ -36,5 +37,6 @@ func Flatten(rows []Row) MicroBatch {
 		}
 		m.Cu = append(m.Cu, int32(len(m.IDs)))
 	}
+	m.Tokens = len(m.IDs)
 	return m
 }
