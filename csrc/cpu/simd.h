@@ -17,12 +17,16 @@
 #undef GRAFT_KERNELS
 
 // Calls kernel in the namespace of the context's instruction set.
+#if defined(__x86_64__)
 #define GRAFT_DISPATCH(context, kernel, ...) \
     do { \
         switch ((context)->isa) { \
-            case Isa::avx512bf16: \
-            case Isa::avx512: avx512::kernel(__VA_ARGS__); break; \
-            case Isa::avx2: avx2::kernel(__VA_ARGS__); break; \
-            case Isa::portable: portable::kernel(__VA_ARGS__); break; \
+            case ::graft::Isa::avx512bf16: \
+            case ::graft::Isa::avx512: ::graft::cpu::avx512::kernel(__VA_ARGS__); break; \
+            case ::graft::Isa::avx2: ::graft::cpu::avx2::kernel(__VA_ARGS__); break; \
+            case ::graft::Isa::portable: ::graft::cpu::portable::kernel(__VA_ARGS__); break; \
         } \
     } while (false)
+#else
+#define GRAFT_DISPATCH(context, kernel, ...) ::graft::cpu::portable::kernel(__VA_ARGS__)
+#endif
