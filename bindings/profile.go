@@ -18,6 +18,19 @@ type Profile struct {
 // The profiles of the devices that are built in. Threads 0 stands for one.
 func ReferenceProfile() Profile { return Profile{Name: "reference", LogitsBytes: 1 << 20} }
 
+// CPUProfile is that of the CPU with that many threads. The workspace holds,
+// one at a time, the packed panels of a matrix product (shared, and a part for
+// each thread) or the blocks of attention (each thread 0.75 MiB at most).
+func CPUProfile(threads int) Profile {
+	threads = max(threads, 1)
+	return Profile{Name: "cpu", Threads: threads, WorkspaceBytes: 24<<20 + int64(threads)*(8<<20), LogitsBytes: 64 << 20}
+}
+
+// CUDAProfile is that of a GPU.
+func CUDAProfile() Profile {
+	return Profile{Name: "cuda", WorkspaceBytes: 64 << 20, LogitsBytes: 256 << 20}
+}
+
 // PJRTProfile is that of any PJRT plugin.
 func PJRTProfile() Profile { return Profile{Name: "pjrt", CompilerScratch: true} }
 
@@ -45,8 +58,8 @@ func (p Profile) LinearScratch(tokens int, w Weight, rank int, dropout bool) int
 }
 
 // AttentionScratch is the scratch of Attention and AttentionBackward for
-// tokens rows: float32 sums of dq, one delta a row and head, and per thread
-// the gradients of the keys and values of one head.
+// tokens rows: backward, a float32 row of dq, padded to 16 elements, and one
+// delta for each token and head. Blocks of scores are in the workspace.
 func (p Profile) AttentionScratch(tokens, prefix, heads, kvHeads, dim int, backward bool) int {
 	if p.Name == "reference" {
 		return p.scratch(8 * 2 * (tokens + prefix))
@@ -54,9 +67,7 @@ func (p Profile) AttentionScratch(tokens, prefix, heads, kvHeads, dim int, backw
 	if !backward {
 		return 0
 	}
-	group := heads / kvHeads
-	perThread := (tokens + prefix) * dim * 2
-	return p.scratch(4 * (tokens*heads + max(p.Threads, 1)*(perThread+tokens*dim*group)))
+	return p.scratch(4*tokens*heads*((dim+15)/16*16+1) + Align)
 }
 
 // CrossEntropyScratch is a chunk of logits in float32, of x and of dx.
@@ -69,7 +80,7 @@ func (p Profile) CrossEntropyScratch(rows int, w Weight) int {
 }
 
 // SampleScratch is what sorting the candidates of rows of logits takes.
-func (p Profile) SampleScratch(rows, vocab int) int { return p.scratch(8 * rows * vocab) }
+func (p Profile) SampleScratch(rows, vocab int) int { return p.scratch(8*rows*vocab + Align) }
 
 func (p Profile) scratch(n int) int {
 	if p.CompilerScratch {
