@@ -6,7 +6,7 @@ import (
 )
 
 // BF16ToF32 widens len(dst) little-endian bfloat16 values; exact.
-func BF16ToF32(src []byte, dst []float32) {
+func BF16ToF32(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
 	for i := range dst {
 		dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
@@ -15,7 +15,7 @@ func BF16ToF32(src []byte, dst []float32) {
 
 // F32ToBF16 rounds to the nearest bfloat16, ties to even. A NaN stays a quiet
 // NaN of the same sign.
-func F32ToBF16(src []float32, dst []byte) {
+func F32ToBF16(dst []byte, src []float32) {
 	dst = dst[:2*len(src)]
 	for i, v := range src {
 		b := math.Float32bits(v)
@@ -28,7 +28,7 @@ func F32ToBF16(src []float32, dst []byte) {
 }
 
 // F16ToF32 widens len(dst) little-endian IEEE binary16 values; exact.
-func F16ToF32(src []byte, dst []float32) {
+func F16ToF32(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
 	for i := range dst {
 		h := uint32(binary.LittleEndian.Uint16(src[2*i:]))
@@ -46,7 +46,7 @@ func F16ToF32(src []byte, dst []float32) {
 
 // F32ToF16 rounds to the nearest binary16, ties to even; what exceeds its range
 // becomes an infinity. A NaN stays a quiet NaN of the same sign.
-func F32ToF16(src []float32, dst []byte) {
+func F32ToF16(dst []byte, src []float32) {
 	dst = dst[:2*len(src)]
 	for i, v := range src {
 		b := math.Float32bits(v)
@@ -67,7 +67,7 @@ func F32ToF16(src []float32, dst []byte) {
 }
 
 // F32ToBytes lays values out as little-endian float32.
-func F32ToBytes(src []float32, dst []byte) {
+func F32ToBytes(dst []byte, src []float32) {
 	dst = dst[:4*len(src)]
 	for i, v := range src {
 		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
@@ -75,7 +75,7 @@ func F32ToBytes(src []float32, dst []byte) {
 }
 
 // BytesToF32 reads len(dst) little-endian float32 values.
-func BytesToF32(src []byte, dst []float32) {
+func BytesToF32(dst []float32, src []byte) {
 	src = src[:4*len(dst)]
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))

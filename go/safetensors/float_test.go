@@ -14,8 +14,8 @@ import (
 type small struct {
 	name             string
 	exponent, digits int // bits of exponent and of fraction
-	widen            func([]byte, []float32)
-	narrow           func([]float32, []byte)
+	widen            func([]float32, []byte)
+	narrow           func([]byte, []float32)
 }
 
 var smalls = []small{
@@ -49,10 +49,10 @@ func TestEverySmallFloat(t *testing.T) {
 			for bits := range 1 << 16 {
 				raw := binary.LittleEndian.AppendUint16(nil, uint16(bits))
 				wide := make([]float32, 1)
-				s.widen(raw, wide)
+				s.widen(wide, raw)
 				want := s.value(uint16(bits))
 				back := make([]byte, 2)
-				s.narrow(wide, back)
+				s.narrow(back, wide)
 				if math.IsNaN(want) {
 					require.True(t, math.IsNaN(float64(wide[0])), "%04x", bits)
 					require.True(t, math.IsNaN(s.value(binary.LittleEndian.Uint16(back))), "%04x", bits)
@@ -74,7 +74,7 @@ func TestRoundsToNearestEven(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			narrow := func(v float32) uint16 {
 				out := make([]byte, 2)
-				s.narrow([]float32{v}, out)
+				s.narrow(out, []float32{v})
 				return binary.LittleEndian.Uint16(out)
 			}
 			infinity := uint16((1<<s.exponent - 1) << s.digits)

@@ -46,7 +46,7 @@ func TestReadsTheReferenceFile(t *testing.T) {
 	assert.Equal(t, safetensors.F32, info.DType)
 	raw, values := make([]byte, info.Bytes()), make([]float32, info.Elements())
 	require.NoError(t, f.ReadAt("weight", raw, 0))
-	safetensors.BytesToF32(raw, values)
+	safetensors.BytesToF32(values, raw)
 	for i, v := range values {
 		assert.Equal(t, float32(7*i%100), v)
 	}
@@ -56,10 +56,10 @@ func TestReadsTheReferenceFile(t *testing.T) {
 
 	half := make([]float32, 5)
 	require.NoError(t, f.ReadAt("norm.half", raw[:10], 0))
-	safetensors.F16ToF32(raw[:10], half)
+	safetensors.F16ToF32(half, raw[:10])
 	assert.Equal(t, []float32{1, 8, 15, 22, 29}, half)
 	require.NoError(t, f.ReadAt("norm.brain", raw[:10], 0))
-	safetensors.BF16ToF32(raw[:10], half)
+	safetensors.BF16ToF32(half, raw[:10])
 	assert.Equal(t, []float32{2, 9, 16, 23, 30}, half)
 
 	scalar, _ := f.Info("scalar")
