@@ -146,7 +146,7 @@ func (s *Store) path(step int) string { return filepath.Join(s.Dir, fmt.Sprintf(
 
 func vector(name string, v []float32) safetensors.Tensor {
 	b := make([]byte, 4*len(v))
-	safetensors.F32ToBytes(v, b)
+	safetensors.F32ToBytes(b, v)
 	return safetensors.Tensor{Name: name, DType: "F32", Shape: []int{len(v)}, Data: b}
 }
 

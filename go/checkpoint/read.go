@@ -46,7 +46,7 @@ func Read(dir string) (*State, error) {
 			return nil, err
 		}
 		*to = make([]float32, info.Elements())
-		safetensors.BytesToF32(raw, *to)
+		safetensors.BytesToF32(*to, raw)
 	}
 	n := 0
 	for _, p := range st.Params {

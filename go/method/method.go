@@ -40,7 +40,7 @@ type Writer interface {
 // Tensor is a float32 tensor to be written.
 func Tensor(name string, shape []int, values []float32) safetensors.Tensor {
 	b := make([]byte, 4*len(values))
-	safetensors.F32ToBytes(values, b)
+	safetensors.F32ToBytes(b, values)
 	return safetensors.Tensor{Name: name, DType: "F32", Shape: shape, Data: b}
 }
 
@@ -64,11 +64,11 @@ func ReadTensors(path string) (map[string][]float32, error) {
 		}
 		switch t.DType {
 		case "F32":
-			safetensors.BytesToF32(raw, values)
+			safetensors.BytesToF32(values, raw)
 		case "BF16":
-			safetensors.BF16ToF32(raw, values)
+			safetensors.BF16ToF32(values, raw)
 		case "F16":
-			safetensors.F16ToF32(raw, values)
+			safetensors.F16ToF32(values, raw)
 		default:
 			return nil, failure.Data("%s: tensor %q has type %s, want F32, BF16 or F16", path, t.Name, t.DType)
 		}

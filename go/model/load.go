@@ -115,7 +115,7 @@ func load(ctx context.Context, dev bindings.Device, p *nn.Param, s Source, name 
 		if err := s.ReadAt(name, raw[:k*size], int64(at*size)); err != nil {
 			return err
 		}
-		decode(raw[:k*size], values[:k])
+		decode(values[:k], raw[:k*size])
 		for i, v := range values[:k] {
 			if v-v != 0 {
 				return failure.Data("%s: element %d is %v; a model with such a weight can only give NaN", name, at+i, v)
@@ -130,7 +130,7 @@ func load(ctx context.Context, dev bindings.Device, p *nn.Param, s Source, name 
 }
 
 // decoder gives the conversion of a file type to float32, nil if not read.
-func decoder(t safetensors.DType) func(src []byte, dst []float32) {
+func decoder(t safetensors.DType) func(dst []float32, src []byte) {
 	switch t {
 	case "F32":
 		return safetensors.BytesToF32

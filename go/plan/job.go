@@ -121,8 +121,8 @@ func (j Job) Count() (Plan, error) {
 		if err != nil {
 			return p, err
 		}
-		if d.FLOPs() > p.FLOPs {
-			p.FLOPs, p.Bucket, p.Calls = d.FLOPs(), b, d.Calls()
+		if d.Flops > p.FLOPs {
+			p.FLOPs, p.Bucket, p.Calls = d.Flops, b, d.Ops()
 		}
 	}
 	if len(j.Train) > 0 {
