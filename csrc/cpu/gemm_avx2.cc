@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "gemm_kernel.h"
+#include "gemm_pack.h"
 
 namespace graft::cpu {
 
@@ -12,25 +12,22 @@ namespace {
 
 constexpr int kMr = 6, kNr = 16;
 
-inline float at(const Operand& o, int64_t i, int64_t k) {
-    const float* p = static_cast<const float*>(o.p);
-    return o.form == kRows ? p[i * o.ld + k] : p[k * o.ld + i];
+void pack_a(uint32_t* out, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    pack_plain<GRAFT_F32>(out, a, i0, rows, rows, u0, u1);
+}
+void pack_b(uint32_t* out, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    pack_plain<GRAFT_F32>(out, b, j0, int(std::min<int64_t>(kNr, b.outer - j0)), kNr, u0, u1);
 }
 
-void pack_a(uint32_t* out, const Operand& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
-    float* dst = reinterpret_cast<float*>(out);
-    for (int64_t u = u0; u < u1; u++)
-        for (int i = 0; i < rows; i++) *dst++ = at(a, i0 + i, u);
-}
+inline void put(float* to, float v) { *to = v; }
+inline void put(bf16* to, float v) { *to = to_bf16(v); }
 
-void pack_b(uint32_t* out, const Operand& b, int64_t j0, int64_t u0, int64_t u1) {
-    float* dst = reinterpret_cast<float*>(out);
-    for (int64_t u = u0; u < u1; u++)
-        for (int64_t j = j0; j < j0 + kNr; j++) {
-            if (b.form == kPanelsT)  // W [contraction, outer] in panels of 16 rows
-                *dst++ = j < b.outer ? static_cast<const float*>(b.p)[(u / kNr * b.outer + j) * kNr + u % kNr] : 0;
-            else *dst++ = j < b.outer ? at(b, j, u) : 0;
-        }
+template <class C> void write(C* c, const Tile& t, const float* acc) {
+    for (int j = 0; j < t.cols; j++) {
+        float v = t.alpha * acc[j] + (t.bias ? t.bias[j] : 0);
+        if (t.beta != 0) v += t.beta * widen(c[j]);
+        put(c + j, v);
+    }
 }
 
 // acc (rows x 16) to C or to the partial sums.
@@ -40,8 +37,8 @@ inline void finish(const Tile& t, const float (*acc)[kNr], int rows) {
             std::copy(acc[i], acc[i] + kNr, t.partial + i * t.ld_partial);
             continue;
         }
-        float* c = static_cast<float*>(t.c) + i * t.ldc;
-        for (int j = 0; j < t.cols; j++) c[j] = t.alpha * acc[i][j] + (t.beta != 0 ? t.beta * c[j] : 0);
+        if (t.c_bf16) write(static_cast<bf16*>(t.c) + i * t.ldc, t, acc[i]);
+        else write(static_cast<float*>(t.c) + i * t.ldc, t, acc[i]);
     }
 }
 
@@ -97,21 +94,13 @@ template <int MR> void tile_portable(const Tile& t) {
 
 }  // namespace
 
-const Kernels* kernels_avx2() {
-    static const Kernels k = {"avx2", kMr, kNr,
+extern const Kernels kAVX2 = {GRAFT_F32, kMr, kNr,
                               {nullptr, tile_avx2<1>, tile_avx2<2>, tile_avx2<3>, tile_avx2<4>, tile_avx2<5>, tile_avx2<6>},
-                              {},
-                              pack_a, pack_b};
-    return &k;
-}
+                              {}, pack_a, pack_b};
 
-const Kernels* kernels_portable() {
-    static const Kernels k = {"portable", kMr, kNr,
-                              {nullptr, tile_portable<1>, tile_portable<2>, tile_portable<3>, tile_portable<4>,
-                               tile_portable<5>, tile_portable<6>},
-                              {},
-                              pack_a, pack_b};
-    return &k;
-}
+extern const Kernels kPortable = {GRAFT_F32, kMr, kNr,
+                                  {nullptr, tile_portable<1>, tile_portable<2>, tile_portable<3>, tile_portable<4>,
+                                   tile_portable<5>, tile_portable<6>},
+                                  {}, pack_a, pack_b};
 
 }  // namespace graft::cpu

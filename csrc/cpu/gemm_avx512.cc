@@ -55,6 +55,20 @@ GRAFT_AVX512 GRAFT_INLINE __m512 bf16_load(__mmask16 m, const uint16_t* p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, p)), 16));
 }
 
+// Two vectors as 32 bf16. The instruction belongs to the set with bf16; without it, nearest even by integers.
+GRAFT_AVX512 GRAFT_INLINE __m256i narrow16(__m512 v) {
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i r = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    r = _mm512_mask_or_epi32(r, nan, _mm512_srli_epi32(bits, 16), _mm512_set1_epi32(0x40));
+    return _mm512_cvtepi32_epi16(r);
+}
+template <bool BF16> GRAFT_AVX512 GRAFT_INLINE __m512i narrow(__m512 high, __m512 low) {
+    if (BF16) return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(narrow16(low)), narrow16(high), 1);
+}
+
 template <bool BF16, int MR, bool DIRECT> GRAFT_AVX512 void tile(const Tile& t) {
     __m512 acc[MR][2];
 #pragma GCC unroll 12
@@ -78,16 +92,18 @@ template <bool BF16, int MR, bool DIRECT> GRAFT_AVX512 void tile(const Tile& t) 
     const __mmask32 mask = t.cols >= 32 ? ~__mmask32(0) : (__mmask32(1) << t.cols) - 1;
     const __mmask16 m0 = __mmask16(mask), m1 = __mmask16(mask >> 16);
     const __m512 alpha = _mm512_set1_ps(t.alpha), beta = _mm512_set1_ps(t.beta);
+    const __m512 bias0 = t.bias ? _mm512_maskz_loadu_ps(m0, t.bias) : _mm512_setzero_ps();
+    const __m512 bias1 = t.bias ? _mm512_maskz_loadu_ps(m1, t.bias + 16) : _mm512_setzero_ps();
     if (t.c_bf16) {
 #pragma GCC unroll 12
         for (int i = 0; i < MR; i++) {
             uint16_t* c = static_cast<uint16_t*>(t.c) + i * t.ldc;
-            __m512 v0 = _mm512_mul_ps(acc[i][0], alpha), v1 = _mm512_mul_ps(acc[i][1], alpha);
+            __m512 v0 = _mm512_fmadd_ps(acc[i][0], alpha, bias0), v1 = _mm512_fmadd_ps(acc[i][1], alpha, bias1);
             if (t.beta != 0) {
                 v0 = _mm512_fmadd_ps(beta, bf16_load(m0, c), v0);
                 v1 = _mm512_fmadd_ps(beta, bf16_load(m1, c + 16), v1);
             }
-            __m512i y = (__m512i)_mm512_cvtne2ps_pbh(v1, v0);
+            __m512i y = narrow<BF16>(v1, v0);
             if (t.stream) _mm512_stream_si512((__m512i*)c, y);
             else _mm512_mask_storeu_epi16(c, mask, y);
         }
@@ -95,7 +111,7 @@ template <bool BF16, int MR, bool DIRECT> GRAFT_AVX512 void tile(const Tile& t) 
 #pragma GCC unroll 12
         for (int i = 0; i < MR; i++) {
             float* c = static_cast<float*>(t.c) + i * t.ldc;
-            __m512 v0 = _mm512_mul_ps(acc[i][0], alpha), v1 = _mm512_mul_ps(acc[i][1], alpha);
+            __m512 v0 = _mm512_fmadd_ps(acc[i][0], alpha, bias0), v1 = _mm512_fmadd_ps(acc[i][1], alpha, bias1);
             if (t.beta != 0) {
                 v0 = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(m0, c), v0);
                 v1 = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(m1, c + 16), v1);
@@ -111,20 +127,15 @@ template <bool BF16, int MR, bool DIRECT> GRAFT_AVX512 void tile(const Tile& t) 
     }
 }
 
-template <bool BF16> Kernels make(const char* name) {
-#define ROWS_1_TO_12(D)                                                                                              \
-    {nullptr, tile<BF16, 1, D>, tile<BF16, 2, D>, tile<BF16, 3, D>, tile<BF16, 4, D>, tile<BF16, 5, D>,              \
-     tile<BF16, 6, D>, tile<BF16, 7, D>, tile<BF16, 8, D>, tile<BF16, 9, D>, tile<BF16, 10, D>, tile<BF16, 11, D>,   \
-     tile<BF16, 12, D>}
-    return {name, 12, 32, ROWS_1_TO_12(false), ROWS_1_TO_12(true),
-            pack_a_avx512<BF16>, pack_b_avx512<BF16>};
-}
+#define GRAFT_TILES(B, D)                                                                                         \
+    {nullptr, tile<B, 1, D>, tile<B, 2, D>, tile<B, 3, D>, tile<B, 4, D>, tile<B, 5, D>, tile<B, 6, D>, tile<B, 7, D>, \
+     tile<B, 8, D>, tile<B, 9, D>, tile<B, 10, D>, tile<B, 11, D>, tile<B, 12, D>}
 
 }  // namespace
 
-const Kernels* kernels_avx512(graft_dtype type) {
-    static const Kernels f32 = make<false>("avx512"), bf16 = make<true>("avx512bf16");
-    return type == GRAFT_BF16 ? &bf16 : &f32;
-}
+extern const Kernels kAVX512 = {GRAFT_F32, 12, 32, GRAFT_TILES(false, false), GRAFT_TILES(false, true),
+                                pack_a_avx512<false>, pack_b_avx512<false>};
+extern const Kernels kAVX512BF16 = {GRAFT_BF16, 12, 32, GRAFT_TILES(true, false), GRAFT_TILES(true, true),
+                                    pack_a_avx512<true>, pack_b_avx512<true>};
 
 }  // namespace graft::cpu

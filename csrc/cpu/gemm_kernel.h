@@ -5,8 +5,6 @@
 //   A micro-panel: [units][rows]   rows <= mr, exactly as many as there are
 //   B panel:       [units][nr]     columns padded with zero
 #pragma once
-#include <cstdint>
-
 #include "gemm.h"
 
 namespace graft::cpu {
@@ -25,36 +23,38 @@ struct Tile {
     void* c;
     int64_t ldc;
     int cols;  // valid columns, <= nr
+    const float* bias;  // of these columns; may be null
     float alpha, beta;
     bool c_bf16, stream;  // stream: non-temporal stores
 };
 
-struct Operand {
-    const void* p;
-    int64_t ld;
-    GemmForm form;
-    const float* absmax;
+// An operand as the packing functions see it.
+struct Source {
+    Operand o;
+    graft_dtype type;     // its values are rounded to this
     int64_t contraction;  // full length of the contraction
     int64_t outer;        // rows of A, columns of C for B
 };
 
 struct Kernels {
-    const char* name;
+    graft_dtype unit;  // f32, or bf16: two to a unit
     int mr, nr;
     void (*tile[13])(const Tile&);         // by rows, 1..mr
     void (*tile_direct[13])(const Tile&);  // the same for lda != 0; null where there is none
     // Packs rows [i0, i0+rows) of A, units [u0, u1), to [units][rows].
-    void (*pack_a)(uint32_t* dst, const Operand&, int64_t i0, int rows, int64_t u0, int64_t u1);
+    void (*pack_a)(uint32_t* dst, const Source&, int64_t i0, int rows, int64_t u0, int64_t u1);
     // Packs columns [j0, j0+nr) of B, units [u0, u1), to [units][nr].
-    void (*pack_b)(uint32_t* dst, const Operand&, int64_t j0, int64_t u0, int64_t u1);
+    void (*pack_b)(uint32_t* dst, const Source&, int64_t j0, int64_t u0, int64_t u1);
 };
 
-const Kernels* kernels_avx512(graft_dtype);
-const Kernels* kernels_avx2();      // fp32
-const Kernels* kernels_portable();  // fp32
-const Kernels* kernels_for(Isa, graft_dtype);  // nullptr: not supported
-inline int64_t units_of(graft_dtype t, int64_t k) { return t == GRAFT_BF16 ? (k + 1) / 2 : k; }
+extern const Kernels kPortable;  // f32 units, for both types
+#if defined(__x86_64__)
+extern const Kernels kAVX2, kAVX512;  // f32 units, for both types
+extern const Kernels kAVX512BF16;     // bf16 units
+#endif
+const Kernels& kernels_for(Isa, graft_dtype type);
 
+inline int64_t units_of(graft_dtype unit, int64_t k) { return unit == GRAFT_BF16 ? (k + 1) / 2 : k; }
 
 }  // namespace graft::cpu
 

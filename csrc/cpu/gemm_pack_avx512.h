@@ -5,10 +5,16 @@
 
 #include "gemm_kernel.h"
 #include "gemm_nf4.h"
+#include "gemm_pack.h"
 
 namespace graft::cpu {
 
 template <bool BF16> constexpr int kElement = BF16 ? 2 : 4;
+
+// The memory holds the units as they are.
+template <bool BF16> bool in_units(const Source& s) {
+    return BF16 ? s.o.storage == GRAFT_BF16 : s.o.storage == GRAFT_F32 && s.type == GRAFT_F32;
+}
 
 GRAFT_AVX512 GRAFT_INLINE void transpose16(__m512i (&r)[16]) {
     __m512i t[16];
@@ -81,85 +87,57 @@ GRAFT_AVX512 GRAFT_INLINE void pack_rows16(uint32_t* dst, int width, const char*
 }
 
 template <bool BF16>
-GRAFT_AVX512 void pack_a_avx512(uint32_t* dst, const Operand& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+GRAFT_AVX512 void pack_a_avx512(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    if (!in_units<BF16>(a)) return pack_plain<BF16 ? GRAFT_BF16 : GRAFT_F32>(dst, a, i0, rows, rows, u0, u1);
     const __mmask16 mask = __mmask16((1u << rows) - 1);
-    const char* base = static_cast<const char*>(a.p);
-    if (a.form == kRows) {
-        pack_rows16<BF16>(dst, rows, base + i0 * a.ld * kElement<BF16>, a.ld * kElement<BF16>, rows, u0, u1,
+    const char* base = static_cast<const char*>(a.o.p);
+    if (a.o.form == kRows) {
+        pack_rows16<BF16>(dst, rows, base + i0 * a.o.ld * kElement<BF16>, a.o.ld * kElement<BF16>, rows, u0, u1,
                           a.contraction, mask);
         return;
     }
     // COLS
     if (!BF16) {
-        const float* p = static_cast<const float*>(a.p) + i0;
+        const float* p = static_cast<const float*>(a.o.p) + i0;
         for (int64_t u = u0; u < u1; u++, dst += rows)
-            _mm512_mask_storeu_epi32(dst, mask, _mm512_maskz_loadu_epi32(mask, p + u * a.ld));
+            _mm512_mask_storeu_epi32(dst, mask, _mm512_maskz_loadu_epi32(mask, p + u * a.o.ld));
         return;
     }
-    const uint16_t* p = static_cast<const uint16_t*>(a.p) + i0;
+    const uint16_t* p = static_cast<const uint16_t*>(a.o.p) + i0;
     for (int64_t u = u0; u < u1; u++, dst += rows) {
-        const uint16_t* q = p + 2 * u * a.ld;
+        const uint16_t* q = p + 2 * u * a.o.ld;
         __m512i even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, q));
         __m512i odd = _mm512_setzero_si512();
-        if (2 * u + 1 < a.contraction) odd = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, q + a.ld));
+        if (2 * u + 1 < a.contraction) odd = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, q + a.o.ld));
         _mm512_mask_storeu_epi32(dst, mask, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
     }
 }
 
-template <bool BF16> GRAFT_AVX512 GRAFT_INLINE void pack_b_cols(uint32_t* dst, const Operand& b, int64_t j0, int cols,
+template <bool BF16> GRAFT_AVX512 GRAFT_INLINE void pack_b_cols(uint32_t* dst, const Source& b, int64_t j0, int cols,
                                                                 int64_t u0, int64_t u1) {
     const __mmask32 mask = cols >= 32 ? ~__mmask32(0) : (__mmask32(1) << cols) - 1;
     for (int64_t u = u0; u < u1; u++, dst += 32) {
         if (BF16) {
-            const uint16_t* p = static_cast<const uint16_t*>(b.p) + 2 * u * b.ld + j0;
-            _mm_prefetch(reinterpret_cast<const char*>(p + 8 * b.ld), _MM_HINT_T0);
-            _mm_prefetch(reinterpret_cast<const char*>(p + 9 * b.ld), _MM_HINT_T0);
+            const uint16_t* p = static_cast<const uint16_t*>(b.o.p) + 2 * u * b.o.ld + j0;
+            _mm_prefetch(reinterpret_cast<const char*>(p + 8 * b.o.ld), _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(p + 9 * b.o.ld), _MM_HINT_T0);
             __m512i even = _mm512_maskz_loadu_epi16(mask, p), odd = _mm512_setzero_si512(), lo, hi;
-            if (2 * u + 1 < b.contraction) odd = _mm512_maskz_loadu_epi16(mask, p + b.ld);
+            if (2 * u + 1 < b.contraction) odd = _mm512_maskz_loadu_epi16(mask, p + b.o.ld);
             interleave(even, odd, &lo, &hi);
             _mm512_storeu_si512(dst, lo);
             _mm512_storeu_si512(dst + 16, hi);
         } else {
-            const float* p = static_cast<const float*>(b.p) + u * b.ld + j0;
+            const float* p = static_cast<const float*>(b.o.p) + u * b.o.ld + j0;
             _mm512_storeu_si512(dst, _mm512_maskz_loadu_epi32(__mmask16(mask), p));
             _mm512_storeu_si512(dst + 16, _mm512_maskz_loadu_epi32(__mmask16(mask >> 16), p + 16));
         }
     }
 }
 
-// Panels of W [N,K] (vector over N) read as B of backward-data: vector over K (j0..j0+31), contraction over N.
-template <bool BF16>
-GRAFT_AVX512 GRAFT_INLINE void pack_b_panels_t(uint32_t* dst, const Operand& b, int64_t j0, int64_t u0, int64_t u1) {
-    const int64_t units_w = BF16 ? (b.outer + 1) / 2 : b.outer;  // units of one panel of W
-    const int64_t per_unit = BF16 ? 2 : 1;                       // rows of W in one unit of the contraction
-    for (int64_t n = u0 * per_unit; n < u1 * per_unit; n += 16) {
-        const uint32_t* panel = static_cast<const uint32_t*>(b.p) + n / 32 * units_w * 32 + n % 32;
-        const int count = u1 * per_unit - n < 16 ? int(u1 * per_unit - n) : 16;
-        for (int half = 0; half < (BF16 ? 1 : 2); half++) {
-            __m512i r[16];
-            int64_t w0 = BF16 ? j0 / 2 : j0 + half * 16;
-            for (int i = 0; i < 16; i++)
-                r[i] = w0 + i < units_w ? _mm512_loadu_si512(panel + (w0 + i) * 32) : _mm512_setzero_si512();
-            transpose16(r);  // r[i]: row n + i of W, 16 units of its K
-            uint32_t* d = dst + (n / per_unit - u0) * 32;
-            if (BF16) {
-                for (int i = 0; i < count; i += 2) {
-                    __m512i lo, hi;
-                    interleave(r[i], r[i + 1], &lo, &hi);
-                    _mm512_storeu_si512(d + i * 16, lo);
-                    _mm512_storeu_si512(d + i * 16 + 16, hi);
-                }
-            } else {
-                for (int i = 0; i < count; i++) _mm512_storeu_si512(d + i * 32 + half * 16, r[i]);
-            }
-        }
-    }
-}
-
-GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_rows(uint32_t* dst, const Operand& b, int64_t j0, int cols, int64_t u0,
+GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_rows(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0,
                                                int64_t u1) {
     const int64_t row_bytes = b.contraction / 2, row_blocks = b.contraction / 64;
-    const uint8_t* codes = static_cast<const uint8_t*>(b.p);
+    const uint8_t* codes = static_cast<const uint8_t*>(b.o.p);
     for (int half = 0; half < 2; half++) {
         for (int64_t u = u0; u < u1; u += 16) {  // 16 units = 32 weights = half a block
             __m512i r[16];
@@ -167,7 +145,7 @@ GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_rows(uint32_t* dst, const Operand& b, 
             for (int i = 0; i < 16; i++) {
                 int64_t row = j0 + half * 16 + i;
                 if (half * 16 + i < cols)
-                    r[i] = nf4_decode32(codes + row * row_bytes + u, b.absmax[row * row_blocks + u / 32]);
+                    r[i] = nf4_decode32(codes + row * row_bytes + u, b.o.scales(row * row_blocks + u / 32));
                 else r[i] = _mm512_setzero_si512();
             }
             transpose16(r);
@@ -178,38 +156,35 @@ GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_rows(uint32_t* dst, const Operand& b, 
     }
 }
 
-GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_cols(uint32_t* dst, const Operand& b, int64_t j0, int64_t u0, int64_t u1) {
+GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_cols(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
     const int64_t row_bytes = b.outer / 2, row_blocks = b.outer / 64;
-    const uint8_t* codes = static_cast<const uint8_t*>(b.p) + j0 / 2;
-    const float* absmax = b.absmax + j0 / 64;
+    const uint8_t* codes = static_cast<const uint8_t*>(b.o.p) + j0 / 2;
+    const NF4Scales& scale = b.o.scales;
     for (int64_t u = u0; u < u1; u++, dst += 32) {
-        __m512i even = nf4_decode32(codes + 2 * u * row_bytes, absmax[2 * u * row_blocks]);
+        __m512i even = nf4_decode32(codes + 2 * u * row_bytes, scale(2 * u * row_blocks + j0 / 64));
         __m512i odd = _mm512_setzero_si512(), lo, hi;
         if (2 * u + 1 < b.contraction)
-            odd = nf4_decode32(codes + (2 * u + 1) * row_bytes, absmax[(2 * u + 1) * row_blocks]);
+            odd = nf4_decode32(codes + (2 * u + 1) * row_bytes, scale((2 * u + 1) * row_blocks + j0 / 64));
         interleave(even, odd, &lo, &hi);
         _mm512_storeu_si512(dst, lo);
         _mm512_storeu_si512(dst + 16, hi);
     }
 }
 
-template <bool BF16> GRAFT_AVX512 void pack_b_avx512(uint32_t* dst, const Operand& b, int64_t j0, int64_t u0,
+template <bool BF16> GRAFT_AVX512 void pack_b_avx512(uint32_t* dst, const Source& b, int64_t j0, int64_t u0,
                                                      int64_t u1) {
     const int cols = b.outer - j0 < 32 ? int(b.outer - j0) : 32;
-    const char* base = static_cast<const char*>(b.p);
-    const int64_t row_bytes = b.ld * kElement<BF16>;
-    switch (b.form) {
-    case kRows:
-        for (int half = 0; half < 2; half++)
-            pack_rows16<BF16>(dst + half * 16, 32, base + (j0 + half * 16) * row_bytes, row_bytes, cols - half * 16, u0,
-                              u1, b.contraction, 0xffff);
-        break;
-    case kCols: pack_b_cols<BF16>(dst, b, j0, cols, u0, u1); break;
-    case kPanelsT: pack_b_panels_t<BF16>(dst, b, j0, u0, u1); break;
-    case kNF4Rows: pack_b_nf4_rows(dst, b, j0, cols, u0, u1); break;
-    case kNF4Cols: pack_b_nf4_cols(dst, b, j0, u0, u1); break;
-    case kPanels: break;  // used in place
+    if (BF16 && b.o.storage == GRAFT_U8) {
+        if (b.o.form == kRows) return pack_b_nf4_rows(dst, b, j0, cols, u0, u1);
+        return pack_b_nf4_cols(dst, b, j0, u0, u1);
     }
+    if (!in_units<BF16>(b)) return pack_plain<BF16 ? GRAFT_BF16 : GRAFT_F32>(dst, b, j0, cols, 32, u0, u1);
+    if (b.o.form == kCols) return pack_b_cols<BF16>(dst, b, j0, cols, u0, u1);
+    const char* base = static_cast<const char*>(b.o.p);
+    const int64_t row_bytes = b.o.ld * kElement<BF16>;
+    for (int half = 0; half < 2; half++)
+        pack_rows16<BF16>(dst + half * 16, 32, base + (j0 + half * 16) * row_bytes, row_bytes, cols - half * 16, u0, u1,
+                          b.contraction, 0xffff);
 }
 
 }  // namespace graft::cpu
