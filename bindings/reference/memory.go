@@ -21,8 +21,11 @@ func (d *device[F]) ints(t bindings.Tensor) []int32   { return slice[int32](d, t
 func (d *device[F]) words(t bindings.Tensor) []uint32 { return slice[uint32](d, t) }
 
 // load reads a tensor of floats. In the device's own type it is the memory
-// itself, else a converted copy, which store writes back.
+// itself, else a converted copy, which store writes back; nil for none.
 func (d *device[F]) load(t bindings.Tensor) []F {
+	if !t.Valid() {
+		return nil
+	}
 	if d.native(t) {
 		return slice[F](d, t)
 	}
