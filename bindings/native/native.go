@@ -20,6 +20,9 @@ import (
 	_ "github.com/graftlm/graft/csrc" // its sources are compiled here
 )
 
+// Compiled reports whether this program has native devices.
+const Compiled = true
+
 // table is one library: the CPU's, or the one that was opened.
 type table struct{ api *C.graft_api }
 

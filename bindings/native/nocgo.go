@@ -8,6 +8,9 @@ import (
 	"github.com/graftlm/graft/bindings"
 )
 
+// Compiled reports whether this program has native devices.
+const Compiled = false
+
 var errNoCgo = fmt.Errorf("%w: this program was built without cgo, and so without native devices", bindings.ErrUnavailable)
 
 type backend struct{ profile bindings.Profile }
