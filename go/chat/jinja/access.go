@@ -37,7 +37,11 @@ func (s *state) item(v, key any) any {
 			return m
 		}
 	}
-	return undefined{"'" + typeName(v) + "' object has no element " + s.repr(key)}
+	reason := "'" + typeName(v) + "' object has no such element"
+	if weight(key) < 64 {
+		reason = "'" + typeName(v) + "' object has no element " + s.repr(key)
+	}
+	return undefined{reason}
 }
 
 // itemAt is the item at one index, counted from the end when negative.

@@ -61,16 +61,10 @@ func (s *state) evalAll(nodes []node) []any {
 	return values
 }
 
-// name looks a variable up and pays for the scopes looked through.
 func (s *state) name(n *nameNode) any {
-	levels := 0
-	for at := s.scope; at != nil; at = at.outer {
-		if v, ok := at.names[n.name]; ok {
-			return v
-		}
-		levels++
+	if v, ok := s.lookup(n.name); ok {
+		return v
 	}
-	s.scan(levels * cell)
 	if v, ok := s.globals[n.name]; ok {
 		return v
 	}

@@ -99,7 +99,7 @@ func (s *state) assign(target node, value any) {
 	case *nameNode:
 		s.scope.names[t.name] = value
 	case *attrNode:
-		holder, _ := s.scope.lookup(t.value.(*nameNode).name)
+		holder, _ := s.lookup(t.value.(*nameNode).name)
 		ns, ok := holder.(*namespace)
 		if !ok {
 			fail("'%s' is no namespace, so its attributes cannot be set", t.value.(*nameNode).name)

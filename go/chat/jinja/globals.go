@@ -112,15 +112,18 @@ func cyclerOf(_ *state, a arguments) any {
 	}
 	c := &namespace{map[string]any{"current": a.rest[0]}}
 	at := 0
-	move := func(name string, to func() int) {
-		c.fields[name] = builtin{name, "", func(*state, arguments) any {
-			now := a.rest[at]
-			at = to()
-			c.fields["current"] = a.rest[at]
-			return now
-		}}
+	move := func(to int) {
+		at = to % len(a.rest)
+		c.fields["current"] = a.rest[at]
 	}
-	move("next", func() int { return (at + 1) % len(a.rest) })
-	move("reset", func() int { return 0 })
+	c.fields["next"] = builtin{"next", "", func(*state, arguments) any {
+		now := a.rest[at]
+		move(at + 1)
+		return now
+	}}
+	c.fields["reset"] = builtin{"reset", "", func(*state, arguments) any {
+		move(0)
+		return nil
+	}}
 	return c
 }

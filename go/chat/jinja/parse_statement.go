@@ -32,7 +32,7 @@ func (p *parser) statement(a at) node {
 		return p.withStatement(a)
 	case "generation":
 		if p.generation {
-			p.failf("a generation block cannot hold another one")
+			failAt(p.tokens[begin].at, "a generation block cannot hold another one")
 		}
 		p.generation, p.marks = true, true
 		body := p.detached("generation")
@@ -40,7 +40,7 @@ func (p *parser) statement(a at) node {
 		return &generationNode{a, body}
 	case "break", "continue":
 		if p.loops == 0 {
-			p.failf("{%% %s %%} stands outside of a loop", tag)
+			failAt(p.tokens[begin].at, "{% "+tag+" %} stands outside of a loop")
 		}
 		p.blockEnd()
 		if tag == "break" {

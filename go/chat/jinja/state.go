@@ -10,15 +10,6 @@ type scope struct {
 
 func (s *scope) child() *scope { return &scope{map[string]any{}, s} }
 
-func (s *scope) lookup(name string) (any, bool) {
-	for ; s != nil; s = s.outer {
-		if v, ok := s.names[name]; ok {
-			return v, true
-		}
-	}
-	return nil, false
-}
-
 // state is one render under way.
 type state struct {
 	meter
@@ -32,6 +23,19 @@ type state struct {
 	filters map[string]filter
 	tests   map[string]test
 	globals map[string]any
+}
+
+// lookup finds a variable and pays for the scopes looked through.
+func (s *state) lookup(name string) (any, bool) {
+	levels := 0
+	for at := s.scope; at != nil; at = at.outer {
+		if v, ok := at.names[name]; ok {
+			return v, true
+		}
+		levels++
+	}
+	s.scan(levels * cell)
+	return nil, false
 }
 
 func (s *state) write(text string) {

@@ -37,7 +37,7 @@ func (m *meter) strftime(t time.Time, format string) string {
 			fail("'strftime_now' has no code '%%%c'", format[i])
 		}
 		if bare {
-			text = strings.TrimLeft(text, "0")
+			text = strings.TrimLeft(text[:len(text)-1], "0") + text[len(text)-1:]
 		}
 		w.put(text)
 	}
