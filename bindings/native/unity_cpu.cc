@@ -11,6 +11,7 @@
 #include "../../csrc/cpu/rope.cc"
 #include "../../csrc/cpu/swiglu.cc"
 #include "../../csrc/cpu/attention.cc"
+#include "../../csrc/cpu/attention_bf16.cc"
 #include "../../csrc/cpu/optimizer.cc"
 #include "../../csrc/cpu/sample.cc"
 #include "../../csrc/cpu/api.cc"

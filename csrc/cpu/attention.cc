@@ -5,11 +5,7 @@
 // sequence (backward). Units write what no other unit writes, and each sum runs
 // over blocks in order, so that nothing depends on the threads. The gradient
 // of a prefix, which all sequences share, is a unit of its own for each kv head.
-#include "attention.h"
-
-#include <cmath>
-
-#include "simd.h"
+#include "attention_softmax.h"
 
 #define GRAFT_KERNELS "attention_body.h"
 #include "each_isa.h"
@@ -26,6 +22,7 @@ AttentionBuffers carve(Carver& carver, const AttentionShape& a, bool backward) {
     b.o = b.d_o = carver.take<float>(rows);
     b.k = carver.take<float>(keys);
     b.s = carver.take<float>(scores);
+    b.p = carver.take<float>(scores);
     if (backward) {
         b.kt = carver.take<float>(keys);
         b.vt = carver.take<float>(keys);
@@ -71,6 +68,17 @@ template <class Args> graft_status* check(const Args& a, AttentionShape* shape) 
     return nullptr;
 }
 
+AttentionKernels kernels(const graft_context* context, const AttentionShape& a, const graft_tensor& q) {
+    AttentionKernels k;
+    GRAFT_BY_TYPE(q, T, GRAFT_DISPATCH(context, attention_kernels<T>, &k));
+    if (context->isa == Isa::avx512bf16 && q.dtype == GRAFT_BF16 && a.dim % 2 == 0) use_bf16_products(&k);
+    return k;
+}
+
+char* element(const graft_tensor& t, int64_t row, int64_t column) {
+    return data<char>(t) + (row * t.pitch + column) * (t.dtype == GRAFT_BF16 ? 2 : 4);
+}
+
 // Calls f with each block of keys that some query of the block sees, in order:
 // the prefix, then the sequence's own.
 template <class F>
@@ -112,6 +120,7 @@ graft_status* attention(graft_context* context, const graft_attention_args* args
     }
     std::vector<AttentionBuffers> buffers;
     GRAFT_TRY(carve_all(context, buffers, a, false));
+    const AttentionKernels kernel = kernels(context, a, args->q);
 
     std::atomic<int64_t> next{0};
     context->pool.run([&](int thread, int) {
@@ -123,15 +132,11 @@ graft_status* attention(graft_context* context, const graft_attention_args* args
                 for (int64_t head = 0; head < a.kv_heads; head++) {
                     if (unit++ != mine) continue;
                     mine = next++;
-                    GRAFT_BY_TYPE(args->q, T, {
-                        GRAFT_DISPATCH(context, attention_start<T>, b, a, args->q, block, head);
-                        const auto step = [&](const KeyBlock& keys) {
-                            GRAFT_DISPATCH(context, attention_step<T>, b, a, block, keys, head);
-                        };
-                        for_prefix(args->prefix_k, args->prefix_v, step);
-                        for_keys(a, args->k, args->v, first, count, block, step);
-                        GRAFT_DISPATCH(context, attention_finish<T>, b, a, args->o, args->lse, block, head);
-                    });
+                    kernel.start(b, a, args->q, block, head);
+                    const auto step = [&](const KeyBlock& keys) { kernel.step(b, a, block, keys, head); };
+                    for_prefix(args->prefix_k, args->prefix_v, step);
+                    for_keys(a, args->k, args->v, first, count, block, step);
+                    kernel.finish(b, a, args->o, args->lse, block, head);
                 }
             });
         }
@@ -161,10 +166,10 @@ graft_status* attention_backward(graft_context* context, const graft_attention_b
     GRAFT_TRY(scratch.check("scratch"));
     std::vector<AttentionBuffers> buffers;
     GRAFT_TRY(carve_all(context, buffers, a, true));
+    const AttentionKernels kernel = kernels(context, a, args->q);
 
     for_rows(context, tokens, a.heads * a.dim, [&](Range r) {
-        for (int64_t t = r.begin; t < r.end; t++)
-            GRAFT_BY_TYPE(args->q, T, GRAFT_DISPATCH(context, attention_deltas<T>, delta, a, *args, t));
+        for (int64_t t = r.begin; t < r.end; t++) kernel.deltas(delta, a, *args, t);
     });
 
     // One sequence of one kv head: dq, dk, dv.
@@ -173,45 +178,35 @@ graft_status* attention_backward(graft_context* context, const graft_attention_b
         float* dq = dq_all + (head * tokens + begin) * a.group * a.padded;
         std::memset(dq, 0, size_t(count * a.group * a.padded) * sizeof(float));
         const auto keys_of = [&](const KeyBlock& keys) {
-            GRAFT_BY_TYPE(args->q, T, {
-                GRAFT_DISPATCH(context, attention_load_keys<T>, b, a, keys, head);
-                for_queries(a, cu, s, 0, [&](const QueryBlock& block) {
-                    const int64_t last = block.place + block.count - 1;
-                    if (!keys.prefix && ((a.causal && last < keys.begin) ||
-                                         (a.window > 0 && block.place - a.window >= keys.begin + keys.count - 1)))
-                        return;
-                    GRAFT_DISPATCH(context, attention_backward_step<T>, b, a, *args, block, keys, head, delta,
-                                   dq + (block.first - begin) * a.group * a.padded);
-                });
-                for (int64_t j = 0; !keys.prefix && j < keys.count; j++) {
-                    const int64_t row = begin + keys.begin + j;
-                    GRAFT_DISPATCH(context, narrow_row, data<T>(args->dk) + row * args->dk.pitch + head * a.dim,
-                                   b.dk + j * a.padded, a.dim);
-                    GRAFT_DISPATCH(context, narrow_row, data<T>(args->dv) + row * args->dv.pitch + head * a.dim,
-                                   b.dv + j * a.padded, a.dim);
-                }
+            kernel.load_keys(b, a, keys, head);
+            for_queries(a, cu, s, 0, [&](const QueryBlock& block) {
+                const int64_t last = block.place + block.count - 1;
+                if (!keys.prefix && ((a.causal && last < keys.begin) ||
+                                     (a.window > 0 && block.place - a.window >= keys.begin + keys.count - 1)))
+                    return;
+                kernel.step_back(b, a, *args, block, keys, head, delta, dq + (block.first - begin) * a.group * a.padded);
             });
+            for (int64_t j = 0; !keys.prefix && j < keys.count; j++) {
+                const int64_t row = begin + keys.begin + j;
+                kernel.narrow(element(args->dk, row, head * a.dim), b.dk + j * a.padded, a.dim);
+                kernel.narrow(element(args->dv, row, head * a.dim), b.dv + j * a.padded, a.dim);
+            }
         };
         for_prefix(args->prefix_k, args->prefix_v, keys_of);
         for (int64_t j = 0; j < count; j += kKeyBlock)
             keys_of(KeyBlock{&args->k, &args->v, begin, j, std::min(kKeyBlock, count - j), false});
         for (int64_t r = 0; r < count * a.group; r++)
-            GRAFT_BY_TYPE(args->q, T, GRAFT_DISPATCH(context, narrow_row,
-                data<T>(args->dq) + (begin + r / a.group) * args->dq.pitch + (head * a.group + r % a.group) * a.dim,
-                dq + r * a.padded, a.dim));
+            kernel.narrow(element(args->dq, begin + r / a.group, (head * a.group + r % a.group) * a.dim), dq + r * a.padded, a.dim);
     };
 
     // The prefix of one kv head, over all sequences in order.
     const auto prefix_of = [&](const AttentionBuffers& b, int64_t head) {
         for_prefix(args->prefix_k, args->prefix_v, [&](const KeyBlock& keys) {
-            GRAFT_BY_TYPE(args->q, T, {
-                GRAFT_DISPATCH(context, attention_load_keys<T>, b, a, keys, head);
-                for (int64_t s = 0; s < sequences; s++)
-                    for_queries(a, cu, s, 0, [&](const QueryBlock& block) {
-                        GRAFT_DISPATCH(context, attention_backward_step<T>, b, a, *args, block, keys, head, delta,
-                                       nullptr);
-                    });
-            });
+            kernel.load_keys(b, a, keys, head);
+            for (int64_t s = 0; s < sequences; s++)
+                for_queries(a, cu, s, 0, [&](const QueryBlock& block) {
+                    kernel.step_back(b, a, *args, block, keys, head, delta, nullptr);
+                });
             for (int64_t j = 0; j < keys.count; j++) {
                 const int64_t row = keys.begin + j;
                 GRAFT_DISPATCH(context, add_to, data<float>(args->dpk) + row * args->dpk.pitch + head * a.dim,

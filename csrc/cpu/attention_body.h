@@ -8,41 +8,40 @@ INLINE void tile(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a
     F sum[R][C];
 #pragma GCC unroll 8
     for (int i = 0; i < R; i++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < C; j++) sum[i][j] = load(c + i * ldc + j * kLanes);
     for (int64_t k = 0; k < depth; k++, a += a_step, b += ldb) {
         F right[C];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < C; j++) right[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
         for (int i = 0; i < R; i++) {
             const F left = splat(a[i * a_row]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int j = 0; j < C; j++) sum[i][j] += left * right[j];
         }
     }
 #pragma GCC unroll 8
     for (int i = 0; i < R; i++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < C; j++) store(c + i * ldc + j * kLanes, sum[i][j]);
 }
 
 // C [m][n] += A B; n in whole vectors.
+template <int C>
+INLINE void product_columns(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t ldb,
+                            int64_t m, int64_t depth) {
+    constexpr int R = kLanes == 16 ? 6 : 3;
+    int64_t i = 0;
+    for (; i + R <= m; i += R) tile<R, C>(c + i * ldc, ldc, a + i * a_row, a_row, a_step, b, ldb, depth);
+    for (; i + 2 <= m; i += 2) tile<2, C>(c + i * ldc, ldc, a + i * a_row, a_row, a_step, b, ldb, depth);
+    if (i < m) tile<1, C>(c + i * ldc, ldc, a + i * a_row, a_row, a_step, b, ldb, depth);
+}
 FAST inline void product(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t ldb,
                          int64_t m, int64_t n, int64_t depth) {
-    constexpr int R = kLanes == 16 ? 8 : 6;
-    for (int64_t j = 0; j < n; j += 2 * kLanes) {
-        const bool two = j + 2 * kLanes <= n;
-        int64_t i = 0;
-        for (; i + R <= m; i += R) {
-            if (two) tile<R, 2>(c + i * ldc + j, ldc, a + i * a_row, a_row, a_step, b + j, ldb, depth);
-            else tile<R, 1>(c + i * ldc + j, ldc, a + i * a_row, a_row, a_step, b + j, ldb, depth);
-        }
-        for (; i < m; i++) {
-            if (two) tile<1, 2>(c + i * ldc + j, ldc, a + i * a_row, a_row, a_step, b + j, ldb, depth);
-            else tile<1, 1>(c + i * ldc + j, ldc, a + i * a_row, a_row, a_step, b + j, ldb, depth);
-        }
-    }
+    int64_t j = 0;
+    for (; j + 4 * kLanes <= n; j += 4 * kLanes) product_columns<4>(c + j, ldc, a, a_row, a_step, b + j, ldb, m, depth);
+    for (; j < n; j += kLanes) product_columns<1>(c + j, ldc, a, a_row, a_step, b + j, ldb, m, depth);
 }
 
 // Rows of dim elements as floats, zeros up to the padded width.
@@ -57,14 +56,6 @@ FAST void transpose_row(float* to, int64_t ld, const T* from, int64_t dim) {
 
 template <class T> INLINE const T* row_of(const graft_tensor& t, int64_t row, int64_t head, int64_t dim) {
     return static_cast<const T*>(t.data) + row * t.pitch + head * dim;
-}
-
-// Which of the keys of a block the query at a place sees: [begin, end), counted from the block's first.
-INLINE Range visible(const AttentionShape& a, const KeyBlock& keys, int64_t place) {
-    if (keys.prefix) return {0, keys.count};
-    const int64_t end = a.causal ? std::min(keys.count, place - keys.begin + 1) : keys.count;
-    const int64_t begin = a.window > 0 ? std::max<int64_t>(0, place - a.window + 1 - keys.begin) : 0;
-    return {begin, std::max(begin, end)};
 }
 
 // ---- Forward: scores are transposed, [key][row], so that the softmax of a row runs down a lane.
@@ -91,44 +82,7 @@ FAST void attention_step(const AttentionBuffers& b, const AttentionShape& a, con
         std::memset(b.s + j * kQueryRows, 0, size_t(width) * sizeof(float));
     }
     product(b.s, kQueryRows, b.k, a.padded, 1, b.q, kQueryRows, keys.count, width, a.dim);
-    const F low = splat(-HUGE_VALF);
-    for (int64_t j = 0; j < keys.count; j++)
-        for (int64_t r = 0; r < width; r += kLanes) {
-            float* at = b.s + j * kQueryRows + r;
-            F x = load(at) * a.scale;
-            if (a.soft_cap > 0) x = tanh(x / a.soft_cap) * a.soft_cap;
-            store(at, x);
-        }
-    if (!keys.prefix && (a.causal || a.window > 0))
-        for (int64_t i = 0; i < block.count; i++) {
-            const Range seen = visible(a, keys, block.place + i);
-            for (int64_t j = 0; j < keys.count; j++)
-                if (j < seen.begin || j >= seen.end)
-                    for (int64_t g = 0; g < a.group; g++) b.s[j * kQueryRows + i * a.group + g] = -HUGE_VALF;
-        }
-    float shrink[kQueryRows];
-    for (int64_t r = 0; r < width; r += kLanes) {
-        const F old = load(b.top + r);
-        F top = old;
-        for (int64_t j = 0; j < keys.count; j++) top = max(top, load(b.s + j * kQueryRows + r));
-        const F finite = top > low ? top : F{};  // a row that sees nothing yet: e^-inf is 0
-        const F factor = exp(old - finite);
-        F total = load(b.total + r) * factor;
-        for (int64_t j = 0; j < keys.count; j++) {
-            float* at = b.s + j * kQueryRows + r;
-            const F p = exp(load(at) - finite);
-            total += p;
-            store(at, p);
-        }
-        store(b.top + r, top);
-        store(b.total + r, total);
-        store(shrink + r, factor);
-    }
-    for (int64_t r = 0; r < n; r++) {
-        if (shrink[r] == 1.0f) continue;
-        float* o = b.o + r * a.padded;
-        for (int64_t d = 0; d < a.padded; d += kLanes) store(o + d, load(o + d) * shrink[r]);
-    }
+    softmax_step(b, a, block, keys);
     product(b.o, a.padded, b.s, 1, kQueryRows, b.v, a.padded, n, a.padded, keys.count);
 }
 
@@ -210,6 +164,11 @@ FAST void attention_deltas(float* delta, const AttentionShape& a, const graft_at
     }
 }
 
-template <class T> FAST void narrow_row(T* to, const float* from, int64_t dim) {
-    for (int64_t d = 0; d < dim; d += kLanes) store(to + d, load(from + d, dim - d), dim - d);
+template <class T> FAST void narrow_row(void* to, const float* from, int64_t dim) {
+    for (int64_t d = 0; d < dim; d += kLanes) store(static_cast<T*>(to) + d, load(from + d, dim - d), dim - d);
+}
+
+template <class T> void attention_kernels(AttentionKernels* to) {
+    *to = {attention_start<T>,         attention_step<T>,   attention_finish<T>, attention_load_keys<T>,
+           attention_backward_step<T>, attention_deltas<T>, narrow_row<T>};
 }

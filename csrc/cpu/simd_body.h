@@ -13,9 +13,13 @@ INLINE F load(const float* p) {
     return x;
 }
 INLINE F load(const bf16* p) {
+#if GRAFT_LANES == 16  // gcc would convert the halves one by one
+    return F(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+#else
     H h;
     std::memcpy(&h, p, sizeof h);
     return F(__builtin_convertvector(h, U) << 16);
+#endif
 }
 INLINE void store(float* p, F x) { std::memcpy(p, &x, sizeof x); }
 // As to_bf16: nearest even, and a NaN stays one.
@@ -23,8 +27,13 @@ INLINE void store(bf16* p, F x) {
     const U bits = U(x);
     const U rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const U nan = bits >> 16 | 0x40;
-    const H h = __builtin_convertvector((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded, H);
+    const U result = (bits & 0x7fffffff) > 0x7f800000 ? nan : rounded;
+#if GRAFT_LANES == 16
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(__m512i(result)));
+#else
+    const H h = __builtin_convertvector(result, H);
     std::memcpy(p, &h, sizeof h);
+#endif
 }
 
 // The first n elements, zeros behind them.

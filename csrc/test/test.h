@@ -69,9 +69,12 @@ class Tensor {
     bool operator==(const Tensor& o) const { return bytes_ == o.bytes_; }  // bit for bit
     // Within relative·|want| + absolute of what was expected, and nothing written around it.
     void expect(const std::vector<double>& want, double relative, double absolute, const char* what) const {
+        expect(want, relative, std::vector<double>(want.size(), absolute), what);
+    }
+    void expect(const std::vector<double>& want, double relative, const std::vector<double>& absolute, const char* what) const {
         ASSERT_EQ(size_t(n_), want.size()) << what;
         for (int64_t i = 0; i < n_; i++) {
-            const double got = (*this)[i], limit = relative * std::fabs(want[size_t(i)]) + absolute;
+            const double got = (*this)[i], limit = relative * std::fabs(want[size_t(i)]) + absolute[size_t(i)];
             if (!(std::fabs(got - want[size_t(i)]) <= limit) && !(got == want[size_t(i)])) {
                 FAIL() << what << "[" << i << "] is " << got << ", expected " << want[size_t(i)] << " within " << limit;
             }
