@@ -103,12 +103,15 @@ graft_api make_table() {
     GRAFT_ENTRY(scatter_rows);
     GRAFT_ENTRY(rms_norm);
     GRAFT_ENTRY(rms_norm_backward);
+    GRAFT_ENTRY(linear);
+    GRAFT_ENTRY(linear_backward);
     GRAFT_ENTRY(rope_table);
     GRAFT_ENTRY(rope);
     GRAFT_ENTRY(attention);
     GRAFT_ENTRY(attention_backward);
     GRAFT_ENTRY(swiglu);
     GRAFT_ENTRY(swiglu_backward);
+    GRAFT_ENTRY(linear_cross_entropy);
     GRAFT_ENTRY(grad_norm);
     GRAFT_ENTRY(adamw);
     GRAFT_ENTRY(sample);

@@ -14,7 +14,7 @@ namespace graft::cpu {
 
 namespace {
 
-struct Chunk {
+struct LossChunk {
     const graft_linear_cross_entropy_args& c;
     graft_context* context;
     graft_dtype type;
@@ -29,7 +29,7 @@ struct Chunk {
 };
 
 // Rows of c.x to x, or of x to c.dx.
-void Chunk::copy_rows(bool gather) const {
+void LossChunk::copy_rows(bool gather) const {
     const int64_t bytes = c.w.in * size_of(type);
     for (int64_t i = 0; i < count; i++) {
         const int64_t row = data<const int32_t>(c.rows)[live[i]];
@@ -39,7 +39,7 @@ void Chunk::copy_rows(bool gather) const {
     }
 }
 
-template <class T> graft_status* Chunk::run() const {
+template <class T> graft_status* LossChunk::run() const {
     copy_rows(true);
     GRAFT_TRY(product(context, logits, Operand::of(x, kRows), Operand::of(c.w, kRows), c.w.in, type, 1, 0));
     const float inverse = *data<const float>(c.inverse);
@@ -83,7 +83,7 @@ template <class T> graft_status* Chunk::run() const {
     return nullptr;
 }
 
-graft_status* check(const graft_linear_cross_entropy_args& c) {
+graft_status* check_cross_entropy(const graft_linear_cross_entropy_args& c) {
     GRAFT_TRY(check_shape("x", c.x, kFloat, -1, c.w.in));
     const unsigned type = 1u << c.x.dtype;
     GRAFT_TRY(check_flat("loss", c.loss, kF32, 2));
@@ -111,7 +111,7 @@ graft_status* check(const graft_linear_cross_entropy_args& c) {
 
 graft_status* linear_cross_entropy(graft_context* context, const graft_linear_cross_entropy_args* args) {
     const graft_linear_cross_entropy_args& c = *args;
-    GRAFT_TRY(check(c));
+    GRAFT_TRY(check_cross_entropy(c));
     const auto type = graft_dtype(c.x.dtype);
     std::vector<int64_t> live;
     for (int64_t i = 0; i < elements(c.rows); i++)
@@ -131,7 +131,7 @@ graft_status* linear_cross_entropy(graft_context* context, const graft_linear_cr
     double sum = 0, correct = 0;
     for (int64_t first = 0; first < int64_t(live.size()); first += most) {
         const int64_t count = std::min(most, int64_t(live.size()) - first);
-        const Chunk chunk = {c, context, type, live.data() + first, count, matrix(x, type, count, c.w.in),
+        const LossChunk chunk = {c, context, type, live.data() + first, count, matrix(x, type, count, c.w.in),
                              {logits, GRAFT_F32, 2, {count, c.w.out, 0, 0}, pitch}, loss, hits};
         GRAFT_TRY(type == GRAFT_BF16 ? chunk.run<bf16>() : chunk.run<float>());
         for (int64_t i = 0; i < count; i++) sum += loss[i], correct += hits[i];

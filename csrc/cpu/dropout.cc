@@ -19,9 +19,6 @@ inline Words philox(Words c, uint32_t k0, uint32_t k1) {
     return c;
 }
 
-inline void put(float* to, float v) { *to = v; }
-inline void put(bf16* to, float v) { *to = to_bf16(v); }
-
 // Elements [first, first + n) of the flat list of x's, those of one row.
 template <class D, class S, bool kAdd>
 void drop_row(D* dst, const S* x, int64_t first, int64_t n, const graft_dropout& d, float keep) {

@@ -19,9 +19,6 @@ void pack_b(uint32_t* out, const Source& b, int64_t j0, int64_t u0, int64_t u1) 
     pack_plain<GRAFT_F32>(out, b, j0, int(std::min<int64_t>(kNr, b.outer - j0)), kNr, u0, u1);
 }
 
-inline void put(float* to, float v) { *to = v; }
-inline void put(bf16* to, float v) { *to = to_bf16(v); }
-
 template <class C> void write(C* c, const Tile& t, const float* acc) {
     for (int j = 0; j < t.cols; j++) {
         float v = t.alpha * acc[j] + (t.bias ? t.bias[j] : 0);
