@@ -22,6 +22,15 @@ type bytesTokenizer struct{ special []string }
 
 func (b bytesTokenizer) Size() int { return 256 + len(b.special) }
 
+func (b bytesTokenizer) IsSpecial(id int32) bool { return id >= 256 }
+
+func (b bytesTokenizer) Token(id int32) (string, bool) {
+	if id < 256 {
+		return string(rune(id)), true
+	}
+	return b.special[id-256], true
+}
+
 func (b bytesTokenizer) ID(token string) (int32, bool) {
 	for i, s := range b.special {
 		if s == token {
@@ -217,7 +226,8 @@ func TestSplitIsAPartition(t *testing.T) {
 	}
 	rows, _, err := load(t, file.String(), nil)
 	require.NoError(t, err)
-	train, val := rows.Split(7, 1)
+	train, val, err := rows.Split(7, 1)
+	require.NoError(t, err)
 	seen := map[int]bool{}
 	for _, part := range []*data.Rows{train, val} {
 		for i := range part.Len() {
@@ -227,8 +237,17 @@ func TestSplitIsAPartition(t *testing.T) {
 	}
 	assert.Len(t, seen, 50)
 	assert.Equal(t, 7, val.Len())
-	_, again := rows.Split(7, 1)
-	_, other := rows.Split(7, 2)
+	_, again, err := rows.Split(0.14, 1)
+	require.NoError(t, err)
+	_, other, err := rows.Split(7, 2)
+	require.NoError(t, err)
+	_, none, err := rows.Split(0, 1)
+	require.NoError(t, err)
+	assert.Zero(t, none.Len())
+	for _, bad := range []float64{-1, 1.5, 50, 0.999} {
+		_, _, err := rows.Split(bad, 1)
+		assert.ErrorContains(t, err, "val_set_size")
+	}
 	assert.Equal(t, lines(val), lines(again))
 	assert.NotEqual(t, lines(val), lines(other))
 	assert.Equal(t, 10, rows.Duplicates())

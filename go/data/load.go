@@ -28,13 +28,16 @@ type Report struct {
 	Longest    int          `json:"longest"` // tokens of a row, before any cut
 	Forms      map[Form]int `json:"forms"`
 	Blank      int          `json:"blank_lines"`
-	Skipped    int          `json:"skipped"`            // bad records
-	Truncated  int          `json:"truncated"`          // rows cut to the limit
-	Dropped    int          `json:"dropped"`            // rows over the limit
-	NoTarget   int          `json:"no_target"`          // rows that keep no trained token after the cut
-	Straddling int          `json:"straddling"`         // tokens half inside a trained span, not trained
-	EndTrained int          `json:"eos_trained"`        // rows whose trained tokens have the end token among them
-	Examples   []string     `json:"examples,omitempty"` // the first few reasons of skipped records
+	Skipped    int          `json:"skipped"`     // bad records
+	Truncated  int          `json:"truncated"`   // rows cut to the limit
+	Dropped    int          `json:"dropped"`     // rows over the limit
+	NoTarget   int          `json:"no_target"`   // rows that keep no trained token after the cut
+	Straddling int          `json:"straddling"`  // tokens half inside a trained span, not trained
+	EndTrained int          `json:"eos_trained"` // rows whose trained tokens have the end token among them
+	// SpecialText counts records with the spelling of a special token in what
+	// was written by hand, which is read as that token.
+	SpecialText int      `json:"special_text"`
+	Examples    []string `json:"examples,omitempty"` // the first few reasons of skipped records
 }
 
 // maxExamples bounds the reasons that a report holds.
@@ -48,7 +51,7 @@ func Load(ctx context.Context, o Options) (*Rows, Report, error) {
 	if err := o.check(); err != nil {
 		return nil, report, err
 	}
-	l := loading{Options: o, rows: rows, report: &report}
+	l := loading{Options: o, rows: rows, report: &report, special: newSpecials(o.Encoder.Tokenizer)}
 	if id, ok := o.Encoder.Tokenizer.ID(o.Encoder.EOS); ok {
 		l.eos = id
 	} else {
@@ -110,9 +113,10 @@ func (o Options) check() error {
 
 type loading struct {
 	Options
-	rows   *Rows
-	report *Report
-	eos    int32
+	rows    *Rows
+	report  *Report
+	eos     int32
+	special specials
 }
 
 // take makes a row of one record.
@@ -138,6 +142,9 @@ func (l *loading) take(s Source, name string, it item) error {
 			l.report.Examples = append(l.report.Examples, err.Error())
 		}
 		return nil
+	}
+	if l.special.in(record, l.Encoder.EOS) {
+		l.report.SpecialText++
 	}
 	l.report.Straddling += e.Straddling
 	l.report.Longest = max(l.report.Longest, len(e.IDs))

@@ -1,6 +1,11 @@
 package data
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"math"
+
+	"github.com/graftlm/graft/go/failure"
+)
 
 // Rows is a list of rows, held in one flat piece: four bytes a token, and a bit
 // that says whether it is trained. A selection shares it.
@@ -86,13 +91,24 @@ func (r *Rows) span(i int) (start, end int) {
 	return start, r.ends[j]
 }
 
-// Split takes count rows out for validation, chosen by the keyed permutation
-// of the seed. Both parts keep the order of the files.
-func (r *Rows) Split(count int, seed uint64) (train, val *Rows) {
+// Split takes rows out for validation, chosen by the keyed permutation of the
+// seed: size is a part below 1, at least one row of it, or a number of rows.
+// Both parts keep the order of the files; neither may be empty unless size is 0.
+func (r *Rows) Split(size float64, seed uint64) (train, val *Rows, err error) {
+	if size < 0 || size >= 1 && size != math.Trunc(size) || size != size {
+		return nil, nil, failure.Config("val_set_size must be a part below 1 or a whole number of rows, got %v", size)
+	}
+	if size > 0 && size < 1 {
+		size = max(1, math.Round(size*float64(r.Len())))
+	}
+	if size >= float64(r.Len()) {
+		return nil, nil, failure.Data("val_set_size takes %.0f of %d rows and leaves none to train on", size, r.Len())
+	}
+	count := int(size)
 	train, val = &Rows{store: r.store}, &Rows{store: r.store}
 	held := make([]bool, len(r.index))
 	p := Permutation{N: len(r.index), Seed: mix(seed ^ splitPurpose)}
-	for i := range min(max(count, 0), len(r.index)) {
+	for i := range count {
 		held[p.At(i)] = true
 	}
 	for i, j := range r.index {
@@ -102,7 +118,7 @@ func (r *Rows) Split(count int, seed uint64) (train, val *Rows) {
 			train.index = append(train.index, j)
 		}
 	}
-	return train, val
+	return train, val, nil
 }
 
 // splitPurpose keeps the split apart from the order of epochs.
