@@ -44,7 +44,7 @@ func TestCheckWarnsWithCounts(t *testing.T) {
 		"1 training rows are duplicates",
 		"5 evaluation rows are also trained on",
 	}, c.Warnings)
-	assert.Equal(t, data.Quantiles{Min: 4, Median: 8, P90: 23, P99: 23, Max: 23}, c.Train.Lengths)
+	assert.Equal(t, data.Quantiles{Min: 4, Median: 7, P90: 23, P99: 23, Max: 23}, c.Train.Lengths)
 	assert.Equal(t, report.Tokens, c.Train.Tokens)
 	assert.Equal(t, report.Targets, c.Train.Targets)
 	assert.Contains(t, c.String(), "5 rows")
