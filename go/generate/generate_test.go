@@ -107,6 +107,9 @@ func TestFullContext(t *testing.T) {
 			want, _ := greedy(t, "llama", nil, p, size-len(p), 1)
 			assert.Equal(t, [][]int32{want, want}, tokens(out))
 		}
+		for key := range g.programs {
+			assert.True(t, key.name != "forward" || key.n == roundUp(key.n), "a program of %d tokens", key.n)
+		}
 	}
 }
 
@@ -126,6 +129,11 @@ func TestSampling(t *testing.T) {
 		alone.Stream = i
 		assert.Equal(t, first[i:i+1], run(alone, prompts[i]), "prompt %d alone", i)
 	}
+	run(p, prompts[:2]...)
+	seeds := make([]byte, g.seeds.Bytes())
+	require.NoError(t, g.dev.Download(seeds, g.seeds))
+	assert.Equal(t, bindings.EncodeInts([]uint32{0, 14, 13, 0, 0, 14, 13, 1}), seeds[:32], "key, token, stream of each place")
+
 	other := p
 	other.Seed = 8 << 33
 	assert.NotEqual(t, first, run(other, prompts...), "another seed")

@@ -52,6 +52,9 @@ func TestTextStreams(t *testing.T) {
 		assert.Equal(t, Length, c.Reason)
 	}
 	whole := free[1].Text
+	held, err := x.Generate(ctx, in, p, []string{whole[len(whole)-5:] + " and more"}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, free, held, "what only began like a stop string is part of the text")
 	for at := 3; at+4 < len(whole); at += 7 {
 		stop := whole[at : at+4]
 		if strings.ToValidUTF8(stop, "") != stop || strings.Contains(stop, "\uFFFD") {
