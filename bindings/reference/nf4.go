@@ -17,31 +17,59 @@ var nf4 = [16]float32{
 
 // dynamic is the signed dynamic map of bitsandbytes, the code of doubly
 // quantised scales: for each i of 0..6 the means of 2^i equal cells of
-// [0.1, 1] times 10^(i−6), with both signs, and 0 and 1.
+// [0.1, 1] times 10^(i−6), with both signs, and 0 and 1. All of it is float32.
 var dynamic = dynamicMap()
 
 func dynamicMap() (m [256]float32) {
-	all := []float64{0, 1}
+	all := []float32{0, 1}
 	for i := range 7 {
 		cells := 1 << i
-		// torch.linspace gives float32 boundaries, counted from both ends.
-		step := float32(0.9) / float32(cells)
-		edge := func(k int) float32 {
+		step := (float32(1) - float32(0.1)) / float32(cells)
+		edge := func(k int) float32 { // as torch.linspace: counted from the nearer end
 			if k < (cells+1)/2 {
-				return 0.1 + step*float32(k)
+				return fma(step, float32(k), 0.1)
 			}
-			return 1 - step*float32(cells-k)
+			return fma(-step, float32(cells-k), 1)
 		}
 		for k := range cells {
-			mean := float64(edge(k)+edge(k+1)) / 2 * math.Pow(10, float64(i-6))
+			mean := (edge(k) + edge(k+1)) / 2 * float32(math.Pow10(i-6))
 			all = append(all, mean, -mean)
 		}
 	}
 	slices.Sort(all)
-	for i, v := range all {
-		m[i] = float32(v)
-	}
+	copy(m[:], all)
 	return m
+}
+
+func fma(a, b, c float32) float32 { return float32(float64(a)*float64(b) + float64(c)) }
+
+// NF4 is a four-bit matrix on the host: two codes a byte, and a scale for each
+// bindings.NF4Block elements, plain or doubly quantised.
+type NF4 struct {
+	Codes  []byte
+	Absmax []float32
+
+	AbsmaxCodes []byte // instead of Absmax
+	Nested      []float32
+	Offset      float32
+}
+
+// At is element e, counted over rows.
+func (w NF4) At(e int) float32 {
+	code := w.Codes[e/2]
+	if e%2 == 0 {
+		code >>= 4
+	}
+	return nf4[code&15] * w.scale(e/bindings.NF4Block)
+}
+
+func (w NF4) scale(block int) float32 {
+	if w.AbsmaxCodes == nil {
+		return w.Absmax[block]
+	}
+	// Two roundings, so that no compiler may fuse them.
+	product := float32(dynamic[w.AbsmaxCodes[block]] * w.Nested[block/bindings.NestedBlock])
+	return product + w.Offset
 }
 
 // row gives row o of a weight, as a product uses it with activations of type t.
@@ -49,24 +77,16 @@ func (d *device[F]) row(w bindings.Weight, o int, t bindings.DType) []F {
 	if !w.NF4() {
 		return rounded(t, d.load(w.Data.RowRange(o, o+1)))
 	}
-	codes, row := slice[byte](d, w.Data), make([]F, w.In)
+	q := NF4{Codes: slice[byte](d, w.Data)}
+	if w.Nested.Valid() {
+		q.AbsmaxCodes, q.Nested = slice[byte](d, w.Absmax), slice[float32](d, w.Nested)
+		q.Offset = slice[float32](d, w.Offset)[0]
+	} else {
+		q.Absmax = slice[float32](d, w.Absmax)
+	}
+	row := make([]F, w.In)
 	for i := range row {
-		e := o*w.In + i
-		code := codes[e/2]
-		if e%2 == 0 {
-			code >>= 4
-		}
-		row[i] = round(t, F(nf4[code&15]*d.absmax(w, e/bindings.NF4Block)))
+		row[i] = round(t, F(q.At(o*w.In+i)))
 	}
 	return row
-}
-
-// absmax is the scale of a block.
-func (d *device[F]) absmax(w bindings.Weight, block int) float32 {
-	if !w.Nested.Valid() {
-		return slice[float32](d, w.Absmax)[block]
-	}
-	code := slice[byte](d, w.Absmax)[block]
-	scale := dynamic[code] * slice[float32](d, w.Nested)[block/bindings.NestedBlock]
-	return scale + slice[float32](d, w.Offset)[0]
 }
