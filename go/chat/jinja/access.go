@@ -69,9 +69,15 @@ func (s *state) itemAt(v any, i int64) (any, bool) {
 	return items[i], true
 }
 
-// slice is v[start:stop:step].
+// slice is v[start:stop:step]; like any item that cannot be had, that of a value
+// without slices is undefined.
 func (s *state) slice(v any, bounds [3]any) any {
 	defined(v)
+	for _, bound := range bounds {
+		if _, ok := asInt(bound); !ok && bound != nil {
+			return undefined{"the bounds of a slice must be integers or none, not " + typeName(bound)}
+		}
+	}
 	if text, ok := asString(v); ok {
 		s.scan(len(text))
 		s.growTimes(4, int64(len(text)))
@@ -82,7 +88,7 @@ func (s *state) slice(v any, bounds [3]any) any {
 	}
 	items, ok := indexed(v)
 	if !ok {
-		fail("'%s' object cannot be sliced", typeName(v))
+		return undefined{"'" + typeName(v) + "' object cannot be sliced"}
 	}
 	var count int64
 	steps(int64(len(items)), bounds, func(int64) { count++ })
@@ -94,13 +100,12 @@ func (s *state) slice(v any, bounds [3]any) any {
 }
 
 // steps visits the indexes that a slice of n items selects, as Python's
-// slice.indices does.
+// slice.indices does; the bounds are integers or nil.
 func steps(n int64, bounds [3]any, visit func(i int64)) {
 	step := int64(1)
 	if bounds[2] != nil {
-		var ok bool
-		if step, ok = asInt(bounds[2]); !ok || step == 0 {
-			fail("the step of a slice must be an integer other than zero")
+		if step, _ = asInt(bounds[2]); step == 0 {
+			fail("the step of a slice must not be zero")
 		}
 		step = max(min(step, n+1), -n-1)
 	}
@@ -112,10 +117,7 @@ func steps(n int64, bounds [3]any, visit func(i int64)) {
 		if v == nil {
 			return otherwise
 		}
-		i, ok := asInt(v)
-		if !ok {
-			fail("the bounds of a slice must be integers or none")
-		}
+		i, _ := asInt(v)
 		if i < 0 {
 			i += n
 		}

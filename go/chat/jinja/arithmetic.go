@@ -66,6 +66,9 @@ func (s *state) arithmetic(op string, a, b any) any {
 	if !ok || !ok2 {
 		fail("unsupported operands for %s: '%s' and '%s'", op, typeName(a), typeName(b))
 	}
+	if math.IsInf(x, 0) && asBig(a) != nil || math.IsInf(y, 0) && asBig(b) != nil {
+		fail("the integer is too large for a float")
+	}
 	return floats(op, x, y)
 }
 

@@ -51,27 +51,11 @@ func (d *Dict) Keys() []string {
 	return keys
 }
 
-// Clone copies the dict, not its values.
-func (d *Dict) Clone() *Dict {
-	c := NewDict()
-	if d != nil {
-		c.update(d)
-	}
-	return c
-}
-
 func (d *Dict) put(hash, key, value any) {
 	if _, ok := d.values[hash]; !ok {
 		d.keys = append(d.keys, key)
 	}
 	d.values[hash] = value
-}
-
-func (d *Dict) update(from *Dict) {
-	for _, k := range from.keys {
-		h := hashOf(k)
-		d.put(h, k, from.values[h])
-	}
 }
 
 func (d *Dict) get(key any) (any, bool) {

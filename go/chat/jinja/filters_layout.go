@@ -121,10 +121,8 @@ func (w *wrapper) line(text string) {
 		if int(length(chunk)) > w.width && (w.long || used == 0) {
 			head := w.broken(chunk, w.width-used)
 			chunk = chunk[len(head):]
-			if line += space; head != "" && isSpace(firstRune(head)) {
-				space = head
-			} else {
-				line, space = line+head, ""
+			if line += space; !isSpace(firstRune(head)) {
+				line += head
 			}
 		}
 		if line == "" {

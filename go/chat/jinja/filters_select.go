@@ -61,7 +61,7 @@ func (s *state) key(item, attribute any, caseCounts bool) any {
 	}
 	if text, ok := asString(item); ok && !caseCounts {
 		s.pay(copies, text, nil)
-		return strings.ToLower(text)
+		return lower(text)
 	}
 	return item
 }

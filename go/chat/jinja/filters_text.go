@@ -19,7 +19,7 @@ func textFilter(f func(string) string) filter {
 var markupForm = regexp.MustCompile(`(?s)<!--.*?-->|<[^>]*>`)
 
 var textFilters = map[string]filter{
-	"upper": textFilter(strings.ToUpper), "lower": textFilter(strings.ToLower),
+	"upper": textFilter(upper), "lower": textFilter(lower),
 	"title": textFilter(titleFilter), "capitalize": textFilter(capitalize),
 	"striptags": textFilter(func(text string) string {
 		return html.UnescapeString(strings.Join(strings.FieldsFunc(markupForm.ReplaceAllString(text, ""), isSpace), " "))

@@ -116,7 +116,7 @@ func partitioner(find func(string, string) int, right bool) method {
 
 var stringMethods = map[string]method{
 	"strip": stripped(true, true), "lstrip": stripped(true, false), "rstrip": stripped(false, true),
-	"upper": mapped(strings.ToUpper), "lower": mapped(strings.ToLower), "casefold": mapped(strings.ToLower),
+	"upper": mapped(upper), "lower": mapped(lower), "casefold": mapped(folded),
 	"title": mapped(titleWords), "capitalize": mapped(capitalize), "swapcase": mapped(swapCase),
 	"isdigit": every(unicode.IsDigit), "isnumeric": every(unicode.IsNumber), "isdecimal": every(unicode.IsDigit),
 	"isalpha": every(unicode.IsLetter), "isspace": every(isSpace),

@@ -5,7 +5,19 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 )
+
+// upper, lower, folded and title change case by the full rules of Unicode, as Python:
+// one letter may become several, and a sigma at the end of a word is final.
+func upper(text string) string  { return cases.Upper(language.Und).String(text) }
+func lower(text string) string  { return cases.Lower(language.Und).String(text) }
+func folded(text string) string { return cases.Fold().String(text) }
+func title(first string) string {
+	return cases.Title(language.Und, cases.NoLower).String(first)
+}
 
 // strip drops white space, or the given characters, from the ends.
 func strip(text string, chars any, left, right bool) string {
@@ -32,46 +44,51 @@ func strip(text string, chars any, left, right bool) string {
 
 // titleWords is str.title: a letter after anything else is a capital.
 func titleWords(text string) string {
-	inWord := false
-	return strings.Map(func(r rune) rune {
-		first := !inWord
-		inWord = unicode.IsLetter(r)
-		if first {
-			return unicode.ToTitle(r)
-		}
-		return unicode.ToLower(r)
-	}, text)
+	return titled(text, unicode.IsLetter, title)
 }
 
 // titleFilter is the filter title: capitals stand after white space, hyphens
 // and opening brackets alone.
 func titleFilter(text string) string {
-	inWord := false
-	return strings.Map(func(r rune) rune {
-		first := !inWord
-		inWord = !isSpace(r) && !strings.ContainsRune("-({[<", r)
-		if first && inWord {
-			return unicode.ToTitle(r)
+	return titled(text, func(r rune) bool { return !isSpace(r) && !strings.ContainsRune("-({[<", r) }, upper)
+}
+
+// titled begins each word with a capital; word tells what a word is made of.
+func titled(text string, word func(rune) bool, capital func(string) string) string {
+	var b strings.Builder
+	for text != "" {
+		begin := strings.IndexFunc(text, word)
+		if begin < 0 {
+			break
 		}
-		return unicode.ToLower(r)
-	}, text)
+		b.WriteString(text[:begin])
+		text = text[begin:]
+		end := strings.IndexFunc(text, func(r rune) bool { return !word(r) })
+		if end < 0 {
+			end = len(text)
+		}
+		_, first := utf8.DecodeRuneInString(text)
+		b.WriteString(capital(text[:first]) + lower(text[first:end]))
+		text = text[end:]
+	}
+	return b.String() + text
 }
 
 func capitalize(text string) string {
-	r, n := utf8.DecodeRuneInString(text)
-	if n == 0 {
-		return text
-	}
-	return string(unicode.ToTitle(r)) + strings.ToLower(text[n:])
+	_, first := utf8.DecodeRuneInString(text)
+	return title(text[:first]) + lower(text[first:])
 }
 
 func swapCase(text string) string {
-	return strings.Map(func(r rune) rune {
+	var b strings.Builder
+	for _, r := range text {
 		if unicode.IsUpper(r) {
-			return unicode.ToLower(r)
+			b.WriteString(lower(string(r)))
+		} else {
+			b.WriteString(upper(string(r)))
 		}
-		return unicode.ToUpper(r)
-	}, text)
+	}
+	return b.String()
 }
 
 func isUpper(text string) bool {

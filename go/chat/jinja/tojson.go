@@ -21,14 +21,11 @@ type encoder struct {
 // ensure_ascii off, and without escapes for HTML.
 func tojson(s *state, v any, a arguments) any {
 	e := &encoder{writer: writer{meter: &s.meter}, item: ", ", key: ": ", ascii: a.truth("ensure_ascii"), sort: a.truth("sort_keys")}
-	switch x := a.get("indent", nil).(type) {
-	case nil:
-	case int64:
-		e.pretty, e.indent = true, s.pad("", min(x, maxField), true, false, " ")
-	case string:
-		e.pretty, e.indent = true, x
-	default:
-		fail("%s: 'indent' must be an integer or a string, not %s", a.of, typeName(x))
+	indent := a.get("indent", nil)
+	if text, ok := asString(indent); ok {
+		e.pretty, e.indent = true, text
+	} else if indent != nil {
+		e.pretty, e.indent = true, s.pad("", min(a.integer("indent", 0), maxField), true, false, " ")
 	}
 	if e.pretty {
 		e.item = ","
