@@ -23,7 +23,7 @@ func ReferenceProfile() Profile { return Profile{Name: "reference", LogitsBytes:
 // each thread) or the blocks of attention (each thread 0.75 MiB at most).
 func CPUProfile(threads int) Profile {
 	threads = max(threads, 1)
-	return Profile{Name: "cpu", Threads: threads, WorkspaceBytes: 24<<20 + int64(threads)*(8<<20), LogitsBytes: 64 << 20}
+	return Profile{Name: "cpu", Threads: threads, WorkspaceBytes: 16<<20 + int64(threads)*(8<<20), LogitsBytes: 64 << 20}
 }
 
 // CUDAProfile is that of a GPU.
@@ -41,11 +41,19 @@ func (p Profile) LogitsRows(rows, vocab int) int {
 }
 
 // LinearScratch is the scratch of Linear and LinearBackward: tokens rows, all
-// adapters together rank columns; dropout asks for a copy of the input.
-// 8 bytes an element serve every type, float64 included.
+// adapters together rank columns; dropout asks for a copy of the input, and of
+// its gradient. The CPU keeps what goes back through the adapters in at most
+// float32; elsewhere 8 bytes an element serve every type, float64 included.
 func (p Profile) LinearScratch(tokens int, w Weight, rank int, dropout bool) int {
 	if rank == 0 && p.Name != "reference" {
 		return 0
+	}
+	if p.Name == "cpu" {
+		n := 4*tokens*rank + Align*(rank+3)
+		if dropout {
+			n += 8 * tokens * w.In
+		}
+		return p.scratch(n)
 	}
 	n := 8 * (tokens*rank + rank*(w.In+w.Out))
 	if dropout {
@@ -76,7 +84,11 @@ func (p Profile) CrossEntropyScratch(rows int, w Weight) int {
 	if p.Name == "reference" {
 		size = 8
 	}
-	return p.scratch(size * (p.LogitsRows(rows, w.Out)*(w.Out+2*w.In) + w.In))
+	chunk := p.LogitsRows(rows, w.Out)
+	if p.Name == "cpu" { // rows of logits 64 bytes apart, one copy of x, a loss and a hit for each row
+		return p.scratch(4*chunk*(w.Out+16+w.In+2) + 5*Align)
+	}
+	return p.scratch(size * (chunk*(w.Out+2*w.In) + w.In))
 }
 
 // SampleScratch is what sorting the candidates of rows of logits takes.

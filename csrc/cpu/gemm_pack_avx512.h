@@ -9,13 +9,6 @@
 
 namespace graft::cpu {
 
-template <bool BF16> constexpr int kElement = BF16 ? 2 : 4;
-
-// The memory holds the units as they are.
-template <bool BF16> bool in_units(const Source& s) {
-    return BF16 ? s.o.storage == GRAFT_BF16 : s.o.storage == GRAFT_F32 && s.type == GRAFT_F32;
-}
-
 GRAFT_AVX512 GRAFT_INLINE void transpose16(__m512i (&r)[16]) {
     __m512i t[16];
 #pragma GCC unroll 8
@@ -56,24 +49,34 @@ GRAFT_AVX512 GRAFT_INLINE void interleave(__m512i even, __m512i odd, __m512i* lo
     *hi = _mm512_permutex2var_epi16(even, second, odd);
 }
 
+// How 32-bit units come from memory: as they are, or two floats rounded to bf16.
+enum class From { f32, bf16, narrowed };
+constexpr int64_t width(From from) { return from == From::bf16 ? 2 : 4; }
+
+// Thirty-two bf16 in a row, zero where the mask is.
+template <From FROM> GRAFT_AVX512 GRAFT_INLINE __m512i load_bf16(const char* p, __mmask32 mask) {
+    if (FROM == From::bf16) return _mm512_maskz_loadu_epi16(mask, p);
+    const float* f = reinterpret_cast<const float*>(p);
+    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(__mmask16(mask >> 16), f + 16),
+                                        _mm512_maskz_loadu_ps(__mmask16(mask), f));
+}
+GRAFT_INLINE __mmask32 first32(int64_t n) { return n >= 32 ? ~__mmask32(0) : n <= 0 ? 0 : (__mmask32(1) << n) - 1; }
+
 // Sixteen units of one row whose contraction is contiguous, zero behind its end.
-template <bool BF16> GRAFT_AVX512 GRAFT_INLINE __m512i load_units(const char* row, int64_t unit, int64_t contraction) {
-    int64_t left = BF16 ? contraction - 2 * unit : contraction - unit;
-    if (left >= (BF16 ? 32 : 16)) return _mm512_loadu_si512(row + unit * 4);
-    if (left <= 0) return _mm512_setzero_si512();
-    if (BF16) return _mm512_maskz_loadu_epi16((__mmask32(1) << left) - 1, row + unit * 4);
-    return _mm512_maskz_loadu_epi32(__mmask16((1u << left) - 1), row + unit * 4);
+template <From FROM> GRAFT_AVX512 GRAFT_INLINE __m512i load_units(const char* row, int64_t unit, int64_t contraction) {
+    if (FROM != From::f32) return load_bf16<FROM>(row + 2 * unit * width(FROM), first32(contraction - 2 * unit));
+    return _mm512_maskz_loadu_epi32(__mmask16(first32(contraction - unit)), row + unit * 4);
 }
 
 // Writes units [u0,u1) of up to 16 rows to dst[unit - u0][width], lanes given by mask.
-template <bool BF16>
+template <From FROM>
 GRAFT_AVX512 GRAFT_INLINE void pack_rows16(uint32_t* dst, int width, const char* src, int64_t row_bytes, int rows,
                                            int64_t u0, int64_t u1, int64_t contraction, __mmask16 mask) {
     for (int64_t u = u0; u < u1; u += 16, dst += 16 * width) {
         __m512i r[16];
         for (int i = 0; i < 16; i++) {
-            if (i < rows) _mm_prefetch(src + i * row_bytes + u * 4 + 512, _MM_HINT_T0);
-            r[i] = i < rows ? load_units<BF16>(src + i * row_bytes, u, contraction) : _mm512_setzero_si512();
+            if (i < rows) _mm_prefetch(src + i * row_bytes + u * (FROM == From::narrowed ? 8 : 4) + 512, _MM_HINT_T0);
+            r[i] = i < rows ? load_units<FROM>(src + i * row_bytes, u, contraction) : _mm512_setzero_si512();
         }
         transpose16(r);
         int count = u1 - u < 16 ? int(u1 - u) : 16;
@@ -86,23 +89,21 @@ GRAFT_AVX512 GRAFT_INLINE void pack_rows16(uint32_t* dst, int width, const char*
     }
 }
 
-template <bool BF16>
-GRAFT_AVX512 void pack_a_avx512(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
-    if (!in_units<BF16>(a)) return pack_plain<BF16 ? GRAFT_BF16 : GRAFT_F32>(dst, a, i0, rows, rows, u0, u1);
-    const __mmask16 mask = __mmask16((1u << rows) - 1);
-    const char* base = static_cast<const char*>(a.o.p);
-    if (a.o.form == kRows) {
-        pack_rows16<BF16>(dst, rows, base + i0 * a.o.ld * kElement<BF16>, a.o.ld * kElement<BF16>, rows, u0, u1,
-                          a.contraction, mask);
-        return;
-    }
-    // COLS
-    if (!BF16) {
-        const float* p = static_cast<const float*>(a.o.p) + i0;
-        for (int64_t u = u0; u < u1; u++, dst += rows)
-            _mm512_mask_storeu_epi32(dst, mask, _mm512_maskz_loadu_epi32(mask, p + u * a.o.ld));
-        return;
-    }
+template <From FROM> GRAFT_AVX512 void pack_a_rows(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    const int64_t row_bytes = a.o.ld * width(FROM);
+    pack_rows16<FROM>(dst, rows, static_cast<const char*>(a.o.p) + i0 * row_bytes, row_bytes, rows, u0, u1,
+                      a.contraction, __mmask16(first32(rows)));
+}
+
+GRAFT_AVX512 inline void pack_a_cols_f32(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    const __mmask16 mask = __mmask16(first32(rows));
+    const float* p = static_cast<const float*>(a.o.p) + i0;
+    for (int64_t u = u0; u < u1; u++, dst += rows)
+        _mm512_mask_storeu_epi32(dst, mask, _mm512_maskz_loadu_epi32(mask, p + u * a.o.ld));
+}
+
+GRAFT_AVX512 inline void pack_a_cols_bf16(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    const __mmask16 mask = __mmask16(first32(rows));
     const uint16_t* p = static_cast<const uint16_t*>(a.o.p) + i0;
     for (int64_t u = u0; u < u1; u++, dst += rows) {
         const uint16_t* q = p + 2 * u * a.o.ld;
@@ -113,28 +114,40 @@ GRAFT_AVX512 void pack_a_avx512(uint32_t* dst, const Source& a, int64_t i0, int 
     }
 }
 
-template <bool BF16> GRAFT_AVX512 GRAFT_INLINE void pack_b_cols(uint32_t* dst, const Source& b, int64_t j0, int cols,
-                                                                int64_t u0, int64_t u1) {
-    const __mmask32 mask = cols >= 32 ? ~__mmask32(0) : (__mmask32(1) << cols) - 1;
+template <From FROM>
+GRAFT_AVX512 void pack_b_rows(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0, int64_t u1) {
+    const int64_t row_bytes = b.o.ld * width(FROM);
+    const char* p = static_cast<const char*>(b.o.p) + j0 * row_bytes;
+    pack_rows16<FROM>(dst, 32, p, row_bytes, cols, u0, u1, b.contraction, 0xffff);
+    pack_rows16<FROM>(dst + 16, 32, p + 16 * row_bytes, row_bytes, cols - 16, u0, u1, b.contraction, 0xffff);
+}
+
+GRAFT_AVX512 inline void pack_b_cols_f32(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0, int64_t u1) {
+    const __mmask32 mask = first32(cols);
     for (int64_t u = u0; u < u1; u++, dst += 32) {
-        if (BF16) {
-            const uint16_t* p = static_cast<const uint16_t*>(b.o.p) + 2 * u * b.o.ld + j0;
-            _mm_prefetch(reinterpret_cast<const char*>(p + 8 * b.o.ld), _MM_HINT_T0);
-            _mm_prefetch(reinterpret_cast<const char*>(p + 9 * b.o.ld), _MM_HINT_T0);
-            __m512i even = _mm512_maskz_loadu_epi16(mask, p), odd = _mm512_setzero_si512(), lo, hi;
-            if (2 * u + 1 < b.contraction) odd = _mm512_maskz_loadu_epi16(mask, p + b.o.ld);
-            interleave(even, odd, &lo, &hi);
-            _mm512_storeu_si512(dst, lo);
-            _mm512_storeu_si512(dst + 16, hi);
-        } else {
-            const float* p = static_cast<const float*>(b.o.p) + u * b.o.ld + j0;
-            _mm512_storeu_si512(dst, _mm512_maskz_loadu_epi32(__mmask16(mask), p));
-            _mm512_storeu_si512(dst + 16, _mm512_maskz_loadu_epi32(__mmask16(mask >> 16), p + 16));
-        }
+        const float* p = static_cast<const float*>(b.o.p) + u * b.o.ld + j0;
+        _mm512_storeu_si512(dst, _mm512_maskz_loadu_epi32(__mmask16(mask), p));
+        _mm512_storeu_si512(dst + 16, _mm512_maskz_loadu_epi32(__mmask16(mask >> 16), p + 16));
     }
 }
 
-GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_rows(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0,
+template <From FROM>
+GRAFT_AVX512 void pack_b_cols_bf16(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0, int64_t u1) {
+    const __mmask32 mask = first32(cols);
+    const int64_t row_bytes = b.o.ld * width(FROM);
+    for (int64_t u = u0; u < u1; u++, dst += 32) {
+        const char* p = static_cast<const char*>(b.o.p) + 2 * u * row_bytes + j0 * width(FROM);
+        _mm_prefetch(p + 8 * row_bytes, _MM_HINT_T0);
+        _mm_prefetch(p + 9 * row_bytes, _MM_HINT_T0);
+        __m512i even = load_bf16<FROM>(p, mask), odd = _mm512_setzero_si512(), lo, hi;
+        if (2 * u + 1 < b.contraction) odd = load_bf16<FROM>(p + row_bytes, mask);
+        interleave(even, odd, &lo, &hi);
+        _mm512_storeu_si512(dst, lo);
+        _mm512_storeu_si512(dst + 16, hi);
+    }
+}
+
+GRAFT_AVX512 inline void pack_b_nf4_rows(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0,
                                                int64_t u1) {
     const int64_t row_bytes = b.contraction / 2, row_blocks = b.contraction / 64;
     const uint8_t* codes = static_cast<const uint8_t*>(b.o.p);
@@ -156,7 +169,7 @@ GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_rows(uint32_t* dst, const Source& b, i
     }
 }
 
-GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_cols(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+GRAFT_AVX512 inline void pack_b_nf4_cols(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
     const int64_t row_bytes = b.outer / 2, row_blocks = b.outer / 64;
     const uint8_t* codes = static_cast<const uint8_t*>(b.o.p) + j0 / 2;
     const NF4Scales& scale = b.o.scales;
@@ -171,20 +184,33 @@ GRAFT_AVX512 GRAFT_INLINE void pack_b_nf4_cols(uint32_t* dst, const Source& b, i
     }
 }
 
-template <bool BF16> GRAFT_AVX512 void pack_b_avx512(uint32_t* dst, const Source& b, int64_t j0, int64_t u0,
-                                                     int64_t u1) {
-    const int cols = b.outer - j0 < 32 ? int(b.outer - j0) : 32;
-    if (BF16 && b.o.storage == GRAFT_U8) {
-        if (b.o.form == kRows) return pack_b_nf4_rows(dst, b, j0, cols, u0, u1);
-        return pack_b_nf4_cols(dst, b, j0, u0, u1);
+inline void pack_a_f32(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    if (a.o.storage != GRAFT_F32 || a.type != GRAFT_F32) return pack_plain<GRAFT_F32>(dst, a, i0, rows, rows, u0, u1);
+    if (a.o.form == kRows) return pack_a_rows<From::f32>(dst, a, i0, rows, u0, u1);
+    pack_a_cols_f32(dst, a, i0, rows, u0, u1);
+}
+
+inline void pack_a_bf16(uint32_t* dst, const Source& a, int64_t i0, int rows, int64_t u0, int64_t u1) {
+    if (a.o.storage != GRAFT_BF16) return pack_plain<GRAFT_BF16>(dst, a, i0, rows, rows, u0, u1);
+    if (a.o.form == kRows) return pack_a_rows<From::bf16>(dst, a, i0, rows, u0, u1);
+    pack_a_cols_bf16(dst, a, i0, rows, u0, u1);
+}
+
+inline void pack_b_f32(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    const int cols = int(std::min<int64_t>(32, b.outer - j0));
+    if (b.o.storage != GRAFT_F32 || b.type != GRAFT_F32) return pack_plain<GRAFT_F32>(dst, b, j0, cols, 32, u0, u1);
+    if (b.o.form == kRows) return pack_b_rows<From::f32>(dst, b, j0, cols, u0, u1);
+    pack_b_cols_f32(dst, b, j0, cols, u0, u1);
+}
+
+inline void pack_b_bf16(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    const int cols = int(std::min<int64_t>(32, b.outer - j0));
+    const bool rows = b.o.form == kRows;
+    switch (b.o.storage) {
+        case GRAFT_BF16: return (rows ? pack_b_rows<From::bf16> : pack_b_cols_bf16<From::bf16>)(dst, b, j0, cols, u0, u1);
+        case GRAFT_F32: return (rows ? pack_b_rows<From::narrowed> : pack_b_cols_bf16<From::narrowed>)(dst, b, j0, cols, u0, u1);
+        default: return rows ? pack_b_nf4_rows(dst, b, j0, cols, u0, u1) : pack_b_nf4_cols(dst, b, j0, u0, u1);
     }
-    if (!in_units<BF16>(b)) return pack_plain<BF16 ? GRAFT_BF16 : GRAFT_F32>(dst, b, j0, cols, 32, u0, u1);
-    if (b.o.form == kCols) return pack_b_cols<BF16>(dst, b, j0, cols, u0, u1);
-    const char* base = static_cast<const char*>(b.o.p);
-    const int64_t row_bytes = b.o.ld * kElement<BF16>;
-    for (int half = 0; half < 2; half++)
-        pack_rows16<BF16>(dst + half * 16, 32, base + (j0 + half * 16) * row_bytes, row_bytes, cols - half * 16, u0, u1,
-                          b.contraction, 0xffff);
 }
 
 }  // namespace graft::cpu
