@@ -52,6 +52,7 @@ type Run struct {
 	Overlap int // records that are in both
 
 	rows     *data.Rows
+	held     *data.Rows // for evaluation
 	schedule optim.Schedule
 	initial  map[string][]float32 // of method.init_from
 	identity map[string]string
@@ -210,7 +211,7 @@ func (r *Run) readData(ctx context.Context) error {
 			return err
 		}
 	}
-	r.rows = rows
+	r.rows, r.held = rows, val
 	r.Loader, err = data.NewLoader(rows, data.LoaderOptions{
 		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: c.Train.Accumulation,
 		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, Shuffle: c.Data.Shuffle, Seed: seed,
@@ -322,4 +323,19 @@ func (r *Run) extras(d *atomicfs.Dir) error {
 		}
 	}
 	return nil
+}
+
+// Rows are the training rows, in the order of the files.
+func (r *Run) Rows() *data.Rows { return r.rows }
+
+// Check is what there is to know about the data.
+func (r *Run) Check() data.Check { return data.CheckRows(r.Data, r.rows, r.held) }
+
+// Show gives a training row as tokens, with what is trained marked.
+func (r *Run) Show(i int) (data.Shown, error) {
+	decode := func(ids []int32) (string, error) { return fmt.Sprint(ids), nil }
+	if r.Base.Tokenizer != nil {
+		decode = func(ids []int32) (string, error) { return r.Base.Tokenizer.Decode(ids, false) }
+	}
+	return data.Show(r.rows.Row(i), decode)
 }

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"math"
+
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
@@ -232,3 +234,6 @@ func (e *Engine) Close() error {
 	e.programs = nil
 	return e.dev.Close()
 }
+
+// Perplexity is e to the loss.
+func (r Report) Perplexity() float64 { return math.Exp(r.Loss) }

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/generate"
+)
+
+// speakFlags are those of generate and chat.
+func speakFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:SCALE"},
+		&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N or reference"},
+		&cli.StringFlag{Name: "dtype", Value: "auto", Usage: "auto, f32 or bf16"},
+		&cli.IntFlag{Name: "max-tokens", Usage: "the context: tokens of prompt and answer together (default 2048)"},
+		&cli.IntFlag{Name: "max-new-tokens", Value: 256, Usage: "tokens of an answer at most"},
+		&cli.Float64Flag{Name: "temperature", Usage: "0 is greedy"},
+		&cli.IntFlag{Name: "top-k", Usage: "draw from the k likeliest tokens; 0 is all"},
+		&cli.Float64Flag{Name: "top-p", Value: 1, Usage: "draw from the likeliest tokens that make up this share"},
+		&cli.Float64Flag{Name: "min-p", Usage: "leave out tokens below this share of the likeliest"},
+		&cli.Float64Flag{Name: "repetition-penalty", Value: 1, Usage: "above 1: tokens that were there become less likely"},
+		&cli.Uint64Flag{Name: "seed", Usage: "of the drawing"},
+		&cli.StringSliceFlag{Name: "stop", Usage: "end an answer at this `TEXT`; may be repeated"},
+	}, more...)
+}
+
+func openSpeaker(c *cli.Context) (*graft.Speaker, generate.Params, error) {
+	p := generate.Params{
+		MaxNewTokens: c.Int("max-new-tokens"), Temperature: c.Float64("temperature"), TopK: c.Int("top-k"), TopP: c.Float64("top-p"),
+		MinP: c.Float64("min-p"), RepetitionPenalty: c.Float64("repetition-penalty"), Seed: c.Uint64("seed"),
+	}
+	model, err := oneArgument(c, "a model directory")
+	if err != nil {
+		return nil, p, err
+	}
+	o := graft.SpeakerOptions{
+		Model: model, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"), Progress: newLoading(),
+	}
+	if a := c.String("adapter"); a != "" {
+		if o.Adapter, o.Scale, err = adapterOf(a); err != nil {
+			return nil, p, err
+		}
+	}
+	s, err := graft.OpenSpeaker(c.Context, o)
+	return s, p, err
+}
+
+func generateCommand() *cli.Command {
+	return &cli.Command{
+		Name: "generate", Usage: "continue a prompt, or answer each line of a file", ArgsUsage: "MODEL",
+		Description: "graft generate ./SmolLM2-135M --prompt 'Once upon a time' --temperature 0.8 --seed 1\n" +
+			"graft generate ./SmolLM2-135M --adapter runs/x/adapter --input prompts.jsonl --json",
+		Flags: speakFlags(
+			&cli.StringFlag{Name: "prompt", Usage: "the `TEXT` to continue"},
+			&cli.StringFlag{Name: "input", Usage: "a `FILE` of {\"prompt\": …} lines, or - for stdin"},
+			jsonFlag(),
+		),
+		Action: func(c *cli.Context) error {
+			if (c.String("prompt") == "") == (c.String("input") == "") {
+				return failure.Usage("give --prompt or --input")
+			}
+			s, p, err := openSpeaker(c)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			p.StopTokens = s.Base.StopTokens()
+			prompts := []string{c.String("prompt")}
+			if f := c.String("input"); f != "" {
+				if prompts, err = readPrompts(f); err != nil {
+					return err
+				}
+			}
+			for _, text := range prompts {
+				if err := answer(c, s, p, text); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func answer(c *cli.Context, s *graft.Speaker, p generate.Params, text string) error {
+	ids, err := s.Encode(text)
+	if err != nil {
+		return err
+	}
+	asJSON := c.Bool("json")
+	done, err := s.Text.Generate(c.Context, [][]int32{ids}, p, c.StringSlice("stop"), func(_ int, piece string) {
+		if !asJSON {
+			fmt.Print(piece)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if !asJSON {
+		fmt.Println()
+		return nil
+	}
+	e := json.NewEncoder(os.Stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(map[string]any{"prompt": text, "completion": done[0].Text, "reason": done[0].Reason, "tokens": len(done[0].Tokens)})
+}
+
+func readPrompts(path string) ([]string, error) {
+	var in io.Reader = os.Stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, failure.NoInput("%s does not exist", path)
+		} else if err != nil {
+			return nil, failure.As(failure.ErrIO, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	var prompts []string
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 64<<20)
+	for n := 1; lines.Scan(); n++ {
+		if strings.TrimSpace(lines.Text()) == "" {
+			continue
+		}
+		var r struct {
+			Prompt *string `json:"prompt"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil || r.Prompt == nil {
+			return nil, failure.Data("%s:%d: want {\"prompt\": \"…\"}", path, n)
+		}
+		prompts = append(prompts, *r.Prompt)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, failure.Data("%s: %w", path, err)
+	}
+	if len(prompts) == 0 {
+		return nil, failure.Data("%s: no prompts", path)
+	}
+	return prompts, nil
+}
+
+func chatCommand() *cli.Command {
+	return &cli.Command{
+		Name: "chat", Usage: "talk to a model", ArgsUsage: "MODEL",
+		Description: "graft chat ./SmolLM2-135M-Instruct --adapter runs/x/adapter\nIn the conversation: /clear begins anew, /quit ends.",
+		Flags: speakFlags(
+			&cli.StringFlag{Name: "template", Value: "tokenizer", Usage: "the model's own, a built-in name, or a .jinja file"},
+			&cli.StringFlag{Name: "system", Usage: "the system message"},
+		),
+		Action: func(c *cli.Context) error {
+			s, p, err := openSpeaker(c)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			talk, err := s.Chat(c.String("template"), c.String("system"), p)
+			if err != nil {
+				return err
+			}
+			talk.Stop = c.StringSlice("stop")
+			start := talk.Conversation
+			lines := bufio.NewScanner(os.Stdin)
+			lines.Buffer(nil, 1<<20)
+			for {
+				fmt.Fprint(os.Stderr, "> ")
+				if !lines.Scan() {
+					fmt.Fprintln(os.Stderr)
+					return lines.Err()
+				}
+				switch line := strings.TrimSpace(lines.Text()); line {
+				case "":
+				case "/quit", "/exit":
+					return nil
+				case "/clear":
+					talk.Conversation = start
+				default:
+					if _, err := talk.Say(c.Context, line, func(piece string) { fmt.Print(piece) }); err != nil {
+						return err
+					}
+					fmt.Println()
+				}
+			}
+		},
+	}
+}
