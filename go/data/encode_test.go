@@ -260,3 +260,20 @@ func lines(r *data.Rows) (n []int) {
 	}
 	return n
 }
+
+func TestFingerprintKnowsTheData(t *testing.T) {
+	seen := map[string]string{}
+	for _, file := range []string{
+		`{"text":"ab"}`, `{"text":"ac"}`, `{"text":"ab"}` + "\n" + `{"text":"ab"}`,
+		`{"input_ids":[1,2,3],"labels":[-100,2,3]}`, `{"input_ids":[1,2,3],"labels":[-100,-100,3]}`,
+		`{"input_ids":[1,2]}` + "\n" + `{"input_ids":[3,4]}`, `{"input_ids":[1,2,3,4],"labels":[-100,2,-100,4]}`,
+	} {
+		rows, _, err := load(t, file, nil)
+		require.NoError(t, err)
+		again, _, err := load(t, "\n"+file, nil)
+		require.NoError(t, err)
+		assert.Equal(t, rows.Fingerprint(), again.Fingerprint())
+		assert.Empty(t, seen[rows.Fingerprint()], file)
+		seen[rows.Fingerprint()] = file
+	}
+}
