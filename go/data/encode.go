@@ -64,6 +64,7 @@ type document struct {
 	trained    []chat.Span
 	addSpecial bool // special tokens of the tokenizer: yes, unless a template wrote them
 	eos        bool
+	whole      bool // all of it is trained, with what the tokenizer adds
 }
 
 // Encode tokenises a record and marks its trained tokens as TRL does: the text
@@ -95,7 +96,7 @@ func (e Encoder) Encode(r Record) (Encoded, error) {
 		for next < len(d.trained) && d.trained[next].End <= at.Start && at.Start < at.End {
 			next++
 		}
-		if next == len(d.trained) || added && e.TrainOn != TrainAll {
+		if next == len(d.trained) || added && !d.whole {
 			continue
 		}
 		span := d.trained[next]
@@ -158,29 +159,28 @@ func (e Encoded) check() (Encoded, error) {
 
 func (e Encoder) document(r Record) (document, error) {
 	d := document{addSpecial: true, eos: true}
-	whole := func() { d.trained = []chat.Span{{Start: 0, End: len(d.text)}} }
 	switch r.Form {
 	case Text:
 		if e.TrainOn == TrainCompletion || e.TrainOn == TrainLast {
 			return d, failure.Data("a record of text has no completion; use train_on: all, or prompt and completion")
 		}
-		d.text = r.Text
-		whole()
-		return d, nil
+		d.text, d.whole = r.Text, true
 	case Alpaca, PromptCompletion:
 		if r.PromptTurns > 0 {
 			return e.conversation(r)
 		}
 		d.text = r.Prompt + r.Completion
 		d.trained = []chat.Span{{Start: len(r.Prompt), End: len(d.text)}}
-		if e.TrainOn == TrainAll {
-			whole()
-		}
-		return d, nil
+		d.whole = e.TrainOn == TrainAll
 	case Messages, ShareGPT:
 		return e.conversation(r)
+	default:
+		return d, failure.Data("records of form %s cannot train a language model", r.Form)
 	}
-	return d, failure.Data("records of form %s cannot train a language model", r.Form)
+	if d.whole {
+		d.trained = []chat.Span{{Start: 0, End: len(d.text)}}
+	}
+	return d, nil
 }
 
 // conversation renders by the template, which decides about special tokens.
@@ -193,7 +193,7 @@ func (e Encoder) conversation(r Record) (d document, err error) {
 	}
 	if e.TrainOn == TrainAll {
 		out, err := e.Template.Render(r.Conversation, e.Chat)
-		d.text, d.trained = out.Text, []chat.Span{{Start: 0, End: len(out.Text)}}
+		d.text, d.trained, d.whole = out.Text, []chat.Span{{Start: 0, End: len(out.Text)}}, true
 		return d, err
 	}
 	out, err := e.Template.RenderSpans(r.Conversation, e.Chat)

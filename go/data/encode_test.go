@@ -260,3 +260,44 @@ func lines(r *data.Rows) (n []int) {
 	}
 	return n
 }
+
+func TestFingerprintKnowsTheData(t *testing.T) {
+	seen := map[string]string{}
+	for _, file := range []string{
+		`{"text":"ab"}`, `{"text":"ac"}`, `{"text":"ab"}` + "\n" + `{"text":"ab"}`,
+		`{"input_ids":[1,2,3],"labels":[-100,2,3]}`, `{"input_ids":[1,2,3],"labels":[-100,-100,3]}`,
+		`{"input_ids":[1,2]}` + "\n" + `{"input_ids":[3,4]}`, `{"input_ids":[1,2,3,4],"labels":[-100,2,-100,4]}`,
+	} {
+		rows, _, err := load(t, file, nil)
+		require.NoError(t, err)
+		again, _, err := load(t, "\n"+file, nil)
+		require.NoError(t, err)
+		assert.Equal(t, rows.Fingerprint(), again.Fingerprint())
+		assert.Empty(t, seen[rows.Fingerprint()], file)
+		seen[rows.Fingerprint()] = file
+	}
+}
+
+func TestLoadReportsTheFirstFaultInOrder(t *testing.T) {
+	var file strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&file, "{\"text\":\"%d\"}\n", i)
+	}
+	rows, _, err := load(t, file.String(), nil)
+	require.NoError(t, err)
+	for i := range rows.Len() {
+		row := rows.Row(i)
+		require.Equal(t, fmt.Sprintf("<s>[%d</s>]", i), marked(row.IDs, row.Labels))
+		require.Equal(t, i+1, row.Line)
+	}
+	bad := strings.Replace(file.String(), "{\"text\":\"700\"}", "{", 1)
+	bad = strings.Replace(bad, "{\"text\":\"710\"}", "{", 1)
+	_, _, err = load(t, bad, nil)
+	assert.ErrorContains(t, err, "train.jsonl:701:")
+	_, _, err = load(t, "{\n"+strings.Repeat("x", data.MaxLine+1), nil)
+	assert.ErrorContains(t, err, "train.jsonl:1:", "the record before the line that is too long")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err = data.Load(ctx, data.Options{Sources: []data.Source{{Path: write(t, "a.jsonl", file.String())}}, Encoder: encoder(t)})
+	assert.ErrorIs(t, err, context.Canceled)
+}

@@ -14,8 +14,8 @@ import (
 const MaxLine = 64 << 20
 
 // An item is one record of a file as JSON. A file that cannot be cut into
-// records is an error of each; a record that is bad in itself is an item with
-// err set, so that it can be skipped.
+// records is an error of the file; a record that is bad in itself is an item
+// with err set, so that it can be skipped.
 type item struct {
 	line int
 	json []byte
@@ -44,12 +44,9 @@ func eachLine(name string, r io.Reader, f func(item) error) (blank int, err erro
 		if end != nil && end != io.EOF {
 			return blank, failure.As(failure.ErrIO, end)
 		}
-		if n == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
-		}
 		switch text := bytes.TrimSpace(line); {
 		case len(text) > 0:
-			if err := f(item{line: n, json: text, err: checkText(text)}); err != nil {
+			if err := f(item{line: n, json: text}); err != nil {
 				return blank, err
 			}
 		case len(line) > 0:

@@ -2,8 +2,6 @@ package data
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/graftlm/graft/go/failure"
@@ -65,11 +63,12 @@ func Load(ctx context.Context, o Options) (*Rows, Report, error) {
 		rows.begin(weight)
 		before := rows.Len()
 		blank, err := s.each(o.Stdin, func(name string, it item) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return l.take(s, name, it)
+			return l.push(ctx, s.Format, name, it)
 		})
+		// A bad record comes before what stopped the reading after it.
+		if bad := l.flush(ctx); bad != nil {
+			err = bad
+		}
 		report.Blank += blank
 		if err != nil {
 			return nil, report, err
@@ -108,72 +107,5 @@ func (o Options) check() error {
 	if len(o.Sources) == 0 {
 		return failure.Config("data.train names no source")
 	}
-	return nil
-}
-
-type loading struct {
-	Options
-	rows    *Rows
-	report  *Report
-	eos     int32
-	special specials
-}
-
-// take makes a row of one record.
-func (l *loading) take(s Source, name string, it item) error {
-	l.report.Records++
-	err := it.err
-	var record Record
-	if err == nil {
-		record, err = ParseRecord(it.json, s.Format)
-	}
-	var e Encoded
-	if err == nil {
-		l.report.Forms[record.Form]++
-		e, err = l.Encoder.Encode(record)
-	}
-	if err != nil {
-		err = fmt.Errorf("%s:%d: %w", name, it.line, err)
-		if l.OnError != "skip" || !errors.Is(err, failure.ErrData) {
-			return err
-		}
-		l.report.Skipped++
-		if len(l.report.Examples) < maxExamples {
-			l.report.Examples = append(l.report.Examples, err.Error())
-		}
-		return nil
-	}
-	if l.special.in(record, l.Encoder.EOS) {
-		l.report.SpecialText++
-	}
-	l.report.Straddling += e.Straddling
-	l.report.Longest = max(l.report.Longest, len(e.IDs))
-	if l.MaxSeqLength > 0 && len(e.IDs) > l.MaxSeqLength {
-		switch l.OnOverflow {
-		case "truncate":
-			l.report.Truncated++
-			e.IDs, e.Labels = e.IDs[:l.MaxSeqLength], e.Labels[:l.MaxSeqLength]
-		case "drop":
-			l.report.Dropped++
-			return nil
-		default:
-			return failure.Data("%s:%d: %d tokens are more than max_seq_length %d; raise it, or set on_overflow to truncate or drop", name, it.line, len(e.IDs), l.MaxSeqLength)
-		}
-	}
-	targets := e.Targets()
-	if targets == 0 {
-		l.report.NoTarget++
-		return nil
-	}
-	l.report.Rows++
-	l.report.Tokens += len(e.IDs)
-	l.report.Targets += targets
-	for _, label := range e.Labels {
-		if label != Masked && label == l.eos {
-			l.report.EndTrained++
-			break
-		}
-	}
-	l.rows.add(Row{IDs: e.IDs, Labels: e.Labels, Source: name, Line: it.line})
 	return nil
 }

@@ -1,6 +1,10 @@
 package data
 
 import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"hash/maphash"
 	"math"
 
@@ -119,6 +123,25 @@ func (r *Rows) Split(size float64, seed uint64) (train, val *Rows, err error) {
 		}
 	}
 	return train, val, nil
+}
+
+// Fingerprint is the SHA-256 of the rows in their order, with what is trained
+// of them and how often: what a checkpoint compares to know its data again.
+func (r *Rows) Fingerprint() string {
+	h := sha256.New()
+	w := bufio.NewWriter(h)
+	number := func(v uint64) { w.Write(binary.LittleEndian.AppendUint64(nil, v)) }
+	for i, j := range r.index {
+		start, end := r.span(i)
+		number(uint64(end - start))
+		number(uint64(r.group[j]))
+		number(math.Float64bits(r.weights[r.group[j]]))
+		for at := start; at < end; at++ {
+			number(uint64(uint32(r.ids[at])) | r.trained[at/64]>>(at%64)&1<<32)
+		}
+	}
+	w.Flush()
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // splitPurpose keeps the split apart from the order of epochs.

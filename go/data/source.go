@@ -1,10 +1,14 @@
 package data
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/graftlm/graft/go/failure"
 )
@@ -12,9 +16,10 @@ import (
 // MaxWeight bounds how often a source may occur in one epoch.
 const MaxWeight = 1000
 
-// Source is a file of records.
+// Source is where records come from: JSONL, a JSON array, or CSV and TSV (told
+// by the end of the name), each plain or compressed by gzip or zstd.
 type Source struct {
-	Path   string // a regular file, or "-" for the standard input
+	Path   string // a regular file, a glob of them, or "-" for the standard input
 	Format Form
 	Weight float64 // times in an epoch; 0 is 1
 }
@@ -22,15 +27,77 @@ type Source struct {
 // each calls f with each record of the source and gives the blank lines.
 func (s Source) each(stdin io.Reader, f func(name string, it item) error) (blank int, err error) {
 	if s.Path == "-" && stdin != nil {
-		return eachLine("stdin", stdin, func(it item) error { return f("stdin", it) })
+		return eachRecord("stdin", stdin, f)
 	}
-	file, err := openRegular(s.Path)
+	paths, err := s.files()
+	if err != nil {
+		return 0, err
+	}
+	for _, path := range paths {
+		n, err := eachOf(path, f)
+		blank += n
+		if err != nil {
+			return blank, err
+		}
+	}
+	return blank, nil
+}
+
+// files are those of a glob in alphabetical order; a file of that very name
+// comes first.
+func (s Source) files() ([]string, error) {
+	if _, err := os.Lstat(s.Path); err == nil || !strings.ContainsAny(s.Path, "*?[") {
+		return []string{s.Path}, nil
+	}
+	paths, err := filepath.Glob(s.Path)
+	if err != nil {
+		return nil, failure.Config("%s: %w", s.Path, err)
+	}
+	if len(paths) == 0 {
+		return nil, failure.NoInput("no file matches %s", s.Path)
+	}
+	return paths, nil
+}
+
+func eachOf(path string, f func(name string, it item) error) (blank int, err error) {
+	file, err := openRegular(path)
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
-	return eachLine(s.Path, file, func(it item) error { return f(s.Path, it) })
+	return eachRecord(path, file, f)
 }
+
+func eachRecord(name string, in io.Reader, f func(name string, it item) error) (blank int, err error) {
+	r, err := expand(name, in)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	take := func(it item) error { return f(name, it) }
+	b := bufio.NewReaderSize(r, 1<<16)
+	switch plain := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst"); {
+	case strings.HasSuffix(plain, ".csv"):
+		return 0, eachRow(name, b, ',', take)
+	case strings.HasSuffix(plain, ".tsv"):
+		return 0, eachRow(name, b, '\t', take)
+	}
+	// No record is a list, so a list that opens the file holds them all.
+	head, err := b.Peek(512)
+	if err != nil && err != io.EOF {
+		return 0, failure.As(failure.ErrIO, err)
+	}
+	if start, ok := bytes.CutPrefix(head, bom); ok {
+		head = start
+		b.Discard(len(bom))
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(head), []byte("[")) {
+		return 0, eachElement(name, b, take)
+	}
+	return eachLine(name, b, take)
+}
+
+var bom = []byte("\ufeff")
 
 // openRegular opens nothing that could block or never end.
 func openRegular(path string) (*os.File, error) {
