@@ -50,6 +50,13 @@ func TestCPU(t *testing.T) {
 		}
 		assert.Less(t, math.Sqrt(off/size), 1e-5, family)
 
+		drawn := Params{MaxNewTokens: 12, Temperature: 1.2, TopK: 30, TopP: 0.95, MinP: 0.02, RepetitionPenalty: 1.2, Seed: 11}
+		want, err = exact.Generate(ctx, prompts, drawn, nil)
+		require.NoError(t, err)
+		got, err = g.Generate(ctx, prompts, drawn, nil)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, "%s, drawn", family)
+
 		long := make([]int32, 99)
 		_, err = g.Generate(ctx, [][]int32{long, long, long, long}, Params{Temperature: 1, TopP: 0.9}, nil)
 		require.NoError(t, err)
