@@ -320,6 +320,15 @@ func TestMistakes(t *testing.T) {
 		_, err := Open(ctx, reference.New(reference.Float64), o)
 		assert.ErrorIs(t, err, failure.ErrConfig, "%+v", o)
 	}
+	_, err := Open(ctx, reference.New(reference.Float64), Options{Model: m, Types: nn.Float64})
+	assert.ErrorIs(t, err, failure.ErrNoInput)
+	big := *m
+	big.Config.MaxPositions = 1 << 30
+	_, err = Plan(Options{Model: &big, Types: nn.Float64, MaxTokens: 1 << 30, Sequences: 1}, bindings.ReferenceProfile())
+	require.NoError(t, err)
+	big.Config.KVHeads, big.Config.HeadDim, big.Config.Layers = 65536, 4096, 4096
+	_, err = Plan(Options{Model: &big, Types: nn.Float64, MaxTokens: 1 << 30, Sequences: 1}, bindings.ReferenceProfile())
+	assert.ErrorIs(t, err, failure.ErrMemory)
 	none, err := g.Generate(ctx, nil, Params{}, nil)
 	require.NoError(t, err)
 	assert.Empty(t, none)

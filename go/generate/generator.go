@@ -35,6 +35,9 @@ func Open(ctx context.Context, b bindings.Backend, o Options) (*Generator, error
 	if err != nil {
 		return nil, err
 	}
+	if o.Source == nil {
+		return nil, failure.NoInput("there are no weights to load: Options.Source is not set")
+	}
 	planned, err := Plan(o, b.Profile())
 	if err != nil {
 		return nil, err
@@ -97,7 +100,9 @@ func (g *Generator) SetAdapter(values map[string][]float32) error {
 		v := values[p.Name]
 		if values == nil {
 			v = make([]float32, p.Len())
-			p.Init(v)
+			if p.Init != nil {
+				p.Init(v)
+			}
 		}
 		if err := model.Upload(g.dev, p.Value, v); err != nil {
 			return err

@@ -103,6 +103,9 @@ func (o Options) complete() (Options, error) {
 	case o.Chunk < 1:
 		return o, failure.Config("a chunk of %d tokens was asked for, want at least 1", o.Chunk)
 	}
+	if bytes := 16 * float64(o.Sequences*o.MaxTokens) * float64(c.KVHeads*c.HeadDim) * float64(c.Layers); bytes > 1<<50 {
+		return o, failure.Memory("a cache of %d sequences of %d tokens takes up to %.0f TiB; ask for fewer", o.Sequences, o.MaxTokens, bytes/(1<<40))
+	}
 	o.Chunk = roundDown(min(o.Chunk, o.Sequences*o.MaxTokens))
 	return o, nil
 }
