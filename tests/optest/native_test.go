@@ -17,7 +17,7 @@ var instructionSets = []string{"portable", "avx2", "avx512", "avx512bf16"}
 // TestCPU runs the table on the CPU backend, with each instruction set of this
 // machine, and expects two threads to give the bits of one.
 func TestCPU(t *testing.T) {
-	run := 0
+	run, memo := 0, map[string]expected{}
 	for _, isa := range instructionSets {
 		t.Run(isa, func(t *testing.T) {
 			t.Setenv("GRAFT_CPU_ISA", isa)
@@ -32,7 +32,7 @@ func TestCPU(t *testing.T) {
 			for i := range results {
 				results[i] = map[string][]byte{}
 				t.Run(fmt.Sprintf("threads=%d", i+1), func(t *testing.T) {
-					Run(t, native.CPU(native.Options{Threads: i + 1}), Options{Results: results[i]})
+					Run(t, native.CPU(native.Options{Threads: i + 1}), Options{Results: results[i], memo: memo})
 				})
 			}
 			for name, one := range results[0] {
