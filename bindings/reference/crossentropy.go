@@ -12,13 +12,21 @@ func (d *device[F]) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.
 	const op = "linear_cross_entropy"
 	d.types.LinearCrossEntropy(loss, dx, dw, a)
 	more := parts(bindings.LinearArgs{X: a.X, W: a.W, Scratch: a.Scratch}, loss, dx, dw, a.Rows, a.Targets, a.Weights, a.Inverse)
-	if !d.begin(op, more...) ||
-		!d.inRange(op, "rows", d.ints(a.Rows), a.X.Rows()) || !d.inRange(op, "targets", d.ints(a.Targets), a.W.Out) {
+	if !d.begin(op, more...) {
 		return
 	}
 	d.poison(a.Scratch)
 	x, h, v, t := d.load(a.X), a.W.In, a.W.Out, a.X.DType
-	rows, targets, weights := d.ints(a.Rows), d.ints(a.Targets), d.load(a.Weights)
+	var rows, targets []int32
+	var weights []F
+	for i, w := range d.load(a.Weights) {
+		if w != 0 { // the others fill the bucket and say nothing
+			rows, targets, weights = append(rows, d.ints(a.Rows)[i]), append(targets, d.ints(a.Targets)[i]), append(weights, w)
+		}
+	}
+	if !d.inRange(op, "rows", rows, a.X.Rows()) || !d.inRange(op, "targets", targets, v) {
+		return
+	}
 	z := make([]float64, len(rows)*v) // logits, then their gradients
 	for o := range v {
 		w := d.row(a.W, o, t)
