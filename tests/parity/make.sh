@@ -1,0 +1,16 @@
+#!/bin/sh
+# Regenerates the fixtures with PyTorch, transformers and PEFT, tests against
+# them, and has PEFT load adapters that graft wrote. PYTHON names a Python that
+# has the packages; without it they are installed into .cache/parity.
+set -eu
+cd "$(dirname "$0")/../.."
+if [ -z "${PYTHON:-}" ]; then
+	PYTHON=$PWD/.cache/parity/bin/python
+	if [ ! -x "$PYTHON" ]; then
+		python3 -m venv .cache/parity
+		"$PYTHON" -m pip install -q torch==2.15.0 transformers==5.23.0 peft==0.21.2
+	fi
+fi
+# PEFT writes sets of names in the order of their hashes.
+PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_fixtures.py
+go test -count=1 ./tests/parity -args -python "$PYTHON"
