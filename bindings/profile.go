@@ -42,14 +42,14 @@ func (p Profile) LogitsRows(rows, vocab int) int {
 
 // LinearScratch is the scratch of Linear and LinearBackward: tokens rows, all
 // adapters together rank columns; dropout asks for a copy of the input, and of
-// its gradient. The CPU keeps what goes back through the adapters in at most
-// float32; elsewhere 8 bytes an element serve every type, float64 included.
+// its gradient. The CPU keeps what goes back through the adapters, and one dB,
+// in at most float32; elsewhere 8 bytes an element serve every type, float64 included.
 func (p Profile) LinearScratch(tokens int, w Weight, rank int, dropout bool) int {
 	if rank == 0 && p.Name != "reference" {
 		return 0
 	}
 	if p.Name == "cpu" {
-		n := 4*tokens*rank + Align*(rank+3)
+		n := 4*rank*(tokens+w.Out) + Align*(rank+4)
 		if dropout {
 			n += 8 * tokens * w.In
 		}

@@ -81,10 +81,11 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     split_columns = panels >= 8 * t || panels % t == 0;
     const int64_t size = g.c_type == GRAFT_BF16 ? 2 : 4, width = k.unit == GRAFT_BF16 ? 2 : 4;
     // A is read in place when packing would not pay back (few columns), units are whole, and the rows of a tile do
-    // not fall into the same sets of L1 (4 KiB apart).
+    // not fall into the same sets of L1 (4 KiB apart), unless each is read just once.
     const int64_t row_bytes = g.a.ld * width;
     a_direct = k.tile_direct[1] && g.a.form == kRows && g.a.storage == k.unit && g.type == k.unit &&
-               g.n <= kDirectCols && row_bytes % 4 == 0 && row_bytes % 1024 != 0 && g.k * width % 4 == 0;
+               g.n <= kDirectCols && row_bytes % 4 == 0 && (row_bytes % 1024 != 0 || panels == 1) &&
+               g.k * width % 4 == 0;
     stream = size * g.m * g.n >= kStreamBytes && g.beta == 0 && k.nr == 32 && g.n % 32 == 0 &&
              g.ldc * size % 64 == 0 && reinterpret_cast<uintptr_t>(g.c) % 64 == 0;
 

@@ -1,6 +1,8 @@
-// fp32 register tile for AVX2 + FMA, 6 rows x 16 columns, and the portable one with the same shape. They show the
-// structure of the dispatch: only the tile differs, packing is plain C++.
+// Register tiles of f32 units, 6 rows x 16 columns: AVX2 with FMA, and plain C++ of the same shape. Both serve bf16 too,
+// widened while it is packed by plain loops.
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
 
 #include <algorithm>
 
@@ -39,6 +41,7 @@ inline void finish(const Tile& t, const float (*acc)[kNr], int rows) {
     }
 }
 
+#if defined(__x86_64__)
 #define GRAFT_AVX2 __attribute__((target("avx2,fma")))
 
 template <int MR>
@@ -74,6 +77,8 @@ template <int MR> GRAFT_AVX2 void tile_avx2(const Tile& t) {
     finish(t, out, MR);
 }
 
+#endif
+
 template <int MR> void tile_portable(const Tile& t) {
     float acc[MR][kNr];
     for (int i = 0; i < MR; i++)
@@ -91,9 +96,11 @@ template <int MR> void tile_portable(const Tile& t) {
 
 }  // namespace
 
+#if defined(__x86_64__)
 extern const Kernels kAVX2 = {GRAFT_F32, kMr, kNr,
                               {nullptr, tile_avx2<1>, tile_avx2<2>, tile_avx2<3>, tile_avx2<4>, tile_avx2<5>, tile_avx2<6>},
                               {}, pack_a, pack_b};
+#endif
 
 extern const Kernels kPortable = {GRAFT_F32, kMr, kNr,
                                   {nullptr, tile_portable<1>, tile_portable<2>, tile_portable<3>, tile_portable<4>,

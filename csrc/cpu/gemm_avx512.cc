@@ -1,5 +1,6 @@
 // Register tile for AVX-512: 12 rows x 32 columns, 24 accumulators. Each unit costs 2 loads of B, 12 broadcasts
 // of A and 24 multiply-adds: 12 cycles of arithmetic against 7 of loads on a core with two of each per cycle.
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "gemm_kernel.h"
@@ -139,3 +140,4 @@ extern const Kernels kAVX512BF16 = {GRAFT_BF16, 12, 32, GRAFT_TILES(true, false)
                                     pack_a_bf16, pack_b_bf16};
 
 }  // namespace graft::cpu
+#endif

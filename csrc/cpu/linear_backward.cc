@@ -17,6 +17,16 @@ template <class T> void add_rows(graft_context* context, float* sum, const graft
     });
 }
 
+// dB += dy^T xa. The long side of dB is the vector side of the product, so that comes out transposed.
+graft_status* add_db(graft_context* context, const graft_tensor& db, const graft_tensor& transposed, const graft_tensor& dy,
+                     const graft_tensor& xa) {
+    GRAFT_TRY(product(context, transposed, Operand::of(xa, kCols), Operand::of(dy, kCols), rows(dy), graft_dtype(dy.dtype), 1, 0));
+    for (int64_t i = 0; i < rows(db); i++)
+        for (int64_t j = 0; j < cols(db); j++)
+            data<float>(db)[i * db.pitch + j] += data<float>(transposed)[j * transposed.pitch + i];
+    return nullptr;
+}
+
 // dx = dy W with the tails of the adapters without dropout.
 graft_status* input_gradient(graft_context* context, const graft_linear_backward_args& l,
                              const std::vector<Tail>& tails) {
@@ -54,9 +64,11 @@ graft_status* linear_backward(graft_context* context, const graft_linear_backwar
     std::vector<graft_tensor> ds(size_t(l.num_adapters), graft_tensor{});
     std::vector<Tail> tails;
     bool dropout = false;
+    int64_t rank = 0;  // the largest whose dB is wanted
     for (int64_t i = 0; i < l.num_adapters; i++) {
         const graft_low_rank& a = l.adapters[i];
         dropout = dropout || a.drop.p > 0;
+        if (given(a.db)) rank = std::max(rank, rows(a.a));
         if (!given(l.dx) && !given(a.da)) continue;
         const int64_t r = rows(a.a);
         ds[size_t(i)] = matrix(scratch.bytes(tokens * r * size_of(type)), type, tokens, r);
@@ -66,6 +78,7 @@ graft_status* linear_backward(graft_context* context, const graft_linear_backwar
     graft_tensor dropped = {}, ddropped = {};
     if (dropout && needs_x) dropped = matrix(scratch.bytes(tokens * l.w.in * size_of(type)), type, tokens, l.w.in);
     if (dropout && given(l.dx)) ddropped = matrix(scratch.take<float>(tokens * l.w.in), GRAFT_F32, tokens, l.w.in);
+    float* transposed = scratch.take<float>(rank * l.w.out);
     GRAFT_TRY(scratch.check("scratch"));
 
     for (int64_t i = 0; i < l.num_adapters; i++)
@@ -88,7 +101,7 @@ graft_status* linear_backward(graft_context* context, const graft_linear_backwar
         if (given(a.da))
             GRAFT_TRY(product(context, a.da, Operand::of(ds[size_t(i)], kCols), Operand::of(x, kCols), tokens, type, 1, 1));
         if (given(a.db))
-            GRAFT_TRY(product(context, a.db, Operand::of(l.dy, kCols), Operand::of(a.xa, kCols), tokens, type, 1, 1));
+            GRAFT_TRY(add_db(context, a.db, matrix(transposed, GRAFT_F32, rows(a.a), l.w.out), l.dy, a.xa));
     }
     if (given(l.dw))
         GRAFT_TRY(product(context, l.dw, Operand::of(l.dy, kCols), Operand::of(l.x, kCols), tokens, type, 1, 1));

@@ -176,7 +176,7 @@ TEST_P(LinearTest, Backward) {
             const int64_t n = l.tokens;
             for (size_t i = 0; i < l.a.size(); i++) l.xa[i].normal(30 + unsigned(i));
             const auto got = run([&](graft_context* c) {
-                Tensor dx(type, {n, l.in}), dw(GRAFT_F32, {l.out, l.in}), dbias(GRAFT_F32, {l.out}), scratch(GRAFT_U8, {n * l.in * 8 + n * 512 + 256});
+                Tensor dx(type, {n, l.in}), dw(GRAFT_F32, {l.out, l.in}), dbias(GRAFT_F32, {l.out}), scratch(GRAFT_U8, {n * l.in * 8 + n * 512 + l.out * 64 + 512});
                 if (accumulate) dx.normal(40);
                 dw.fill(0.5), dbias.fill(0.25);
                 std::vector<Tensor> out = {dx, dw, dbias};
