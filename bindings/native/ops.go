@@ -160,7 +160,7 @@ func (d *device) LinearCrossEntropy(loss, dx, dw bindings.Tensor, c bindings.Cro
 	args := C.graft_linear_cross_entropy_args{
 		loss: d.tensor(loss), dx: d.tensor(dx), dw: d.tensor(dw), x: d.tensor(c.X), w: d.weight(c.W),
 		rows: d.tensor(c.Rows), targets: d.tensor(c.Targets), weights: d.tensor(c.Weights), inverse: d.tensor(c.Inverse),
-		soft_cap: C.float(c.SoftCap), chunk_rows: C.int64_t(d.profile.LogitsRows(c.Rows.Len(), c.W.Out)), scratch: d.tensor(c.Scratch),
+		soft_cap: C.float(c.SoftCap), chunk_rows: C.int64_t(max(1, d.profile.LogitsRows(c.Rows.Len(), c.W.Out))), scratch: d.tensor(c.Scratch),
 	}
 	if d.ready("linear_cross_entropy", C.graft_has_linear_cross_entropy(d.api)) {
 		d.fail("linear_cross_entropy", d.take(C.graft_call_linear_cross_entropy(d.api, d.context, &args)))
