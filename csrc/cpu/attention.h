@@ -51,6 +51,10 @@ inline Range visible(const AttentionShape& a, const KeyBlock& keys, int64_t plac
     const int64_t begin = a.window > 0 ? std::max<int64_t>(0, place - a.window + 1 - keys.begin) : 0;
     return {std::min(begin, end), end};
 }
+// How many keys of a block its last query sees: no query sees one behind them.
+inline int64_t keys_seen(const AttentionShape& a, const QueryBlock& block, const KeyBlock& keys) {
+    return visible(a, keys, block.place + block.count - 1).end;
+}
 // Whether every query of the block sees every key of the block.
 inline bool sees_all(const AttentionShape& a, const QueryBlock& block, const KeyBlock& keys) {
     const Range first = visible(a, keys, block.place), last = visible(a, keys, block.place + block.count - 1);

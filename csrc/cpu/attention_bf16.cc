@@ -193,7 +193,7 @@ INLINE Weights weigh(const AttentionShape& a, const float* s, const float* dp, f
 
 FAST void step_back(const AttentionBuffers& b, const AttentionShape& a, const graft_attention_backward_args& g,
                     const QueryBlock& block, const KeyBlock& keys, int64_t kv_head, const float* delta, float* dq) {
-    const int64_t n = block.count * a.group, width = pad16(keys.count), pairs = (n + 1) / 2;
+    const int64_t n = block.count * a.group, count = keys_seen(a, block, keys), width = pad16(count), pairs = (n + 1) / 2;
     load_queries(b.q, g.q, a, block, kv_head);
     load_queries(b.d_o, g.d_o, a, block, kv_head);
     std::memset(b.s, 0, size_t(n * kKeyBlock) * sizeof(float));
@@ -225,9 +225,9 @@ FAST void step_back(const AttentionBuffers& b, const AttentionShape& a, const gr
         }
     }
     const uint32_t *q = units(b.q) + kQueryRows / 2 * a.padded, *d_o = units(b.d_o) + kQueryRows / 2 * a.padded;
-    product(b.dv, a.padded, weights, 1, kKeyBlock, d_o, a.padded, keys.count, a.padded, pairs);
-    product(b.dk, a.padded, slopes, 1, kKeyBlock, q, a.padded, keys.count, a.padded, pairs);
-    if (dq) product(dq, a.padded, units(b.dp), kKeyBlock, 1, units(b.k), a.padded, n, a.padded, (keys.count + 1) / 2);
+    product(b.dv, a.padded, weights, 1, kKeyBlock, d_o, a.padded, count, a.padded, pairs);
+    product(b.dk, a.padded, slopes, 1, kKeyBlock, q, a.padded, count, a.padded, pairs);
+    if (dq) product(dq, a.padded, units(b.dp), kKeyBlock, 1, units(b.k), a.padded, n, a.padded, (count + 1) / 2);
 }
 
 #undef FAST

@@ -119,7 +119,7 @@ template <class T>
 FAST void attention_backward_step(const AttentionBuffers& b, const AttentionShape& a, const graft_attention_backward_args& g,
                                   const QueryBlock& block, const KeyBlock& keys, int64_t kv_head, const float* delta,
                                   float* dq) {
-    const int64_t n = block.count * a.group, width = pad16(keys.count);
+    const int64_t n = block.count * a.group, count = keys_seen(a, block, keys), width = pad16(count);
     for (int64_t r = 0; r < n; r++) {
         const int64_t t = block.first + r / a.group, head = kv_head * a.group + r % a.group;
         widen_row(b.q + r * a.padded, row_of<T>(g.q, t, head, a.dim), a.dim, a.padded);
@@ -149,9 +149,9 @@ FAST void attention_backward_step(const AttentionBuffers& b, const AttentionShap
         for (int64_t j = 0; j < seen.begin && j < width; j++) s[j] = dp[j] = 0;
         for (int64_t j = seen.end; j < width; j++) s[j] = dp[j] = 0;
     }
-    product(b.dv, a.padded, b.s, 1, kKeyBlock, b.d_o, a.padded, keys.count, a.padded, n);
-    product(b.dk, a.padded, b.dp, 1, kKeyBlock, b.q, a.padded, keys.count, a.padded, n);
-    if (dq) product(dq, a.padded, b.dp, kKeyBlock, 1, b.k, a.padded, n, a.padded, keys.count);
+    product(b.dv, a.padded, b.s, 1, kKeyBlock, b.d_o, a.padded, count, a.padded, n);
+    product(b.dk, a.padded, b.dp, 1, kKeyBlock, b.q, a.padded, count, a.padded, n);
+    if (dq) product(dq, a.padded, b.dp, kKeyBlock, 1, b.k, a.padded, n, a.padded, count);
 }
 
 template <class T>

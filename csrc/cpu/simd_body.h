@@ -81,16 +81,9 @@ INLINE F sqrt(F x) {
 #endif
 }
 
-// e^x = 2^n e^r with |r| <= ln(2)/2, e^r by its Taylor series to the seventh
-// power (2^-27 of error); at most 2 ulp, subnormal results and NaN included.
-INLINE F exp(F x) {
-    const F low = splat(-104.0f), high = splat(89.0f), magic = splat(12582912.0f);  // 1.5 * 2^23
-    x = x < low ? low : x;
-    x = x > high ? high : x;
-    const F shifted = x * 1.44269504f + magic;
-    const F n = shifted - magic;
-    F r = x - n * 0.693359375f;
-    r = r - n * -2.12194440e-4f;
+// e^r for |r| <= ln(2)/2, by its Taylor series to the seventh power: 2^-27 of
+// error.
+INLINE F exp_near_zero(F r) {
     F p = splat(1.0f / 5040);
     p = p * r + 1.0f / 720;
     p = p * r + 1.0f / 120;
@@ -98,11 +91,31 @@ INLINE F exp(F x) {
     p = p * r + 1.0f / 6;
     p = p * r + 0.5f;
     p = p * r + 1.0f;
-    p = p * r + 1.0f;
+    return p * r + 1.0f;
+}
+
+// e^x = 2^n e^r with n = x/ln(2) rounded, and x − n ln(2) in two parts; at most
+// 2 ulp, subnormal results, infinities and NaN included.
+INLINE F exp(F x) {
+    const F low = splat(-104.0f), high = splat(89.0f), magic = splat(12582912.0f);  // 1.5 * 2^23
+#if GRAFT_LANES == 16  // these keep a NaN of their second argument; scalef goes below normal numbers by itself
+    x = F(_mm512_maskz_min_ps(0xffff, __m512(high), _mm512_maskz_max_ps(0xffff, __m512(low), __m512(x))));
+#else
+    x = x < low ? low : x;
+    x = x > high ? high : x;
+#endif
+    const F shifted = x * 1.44269504f + magic;
+    const F n = shifted - magic;
+    const F r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    const F p = exp_near_zero(r);
+#if GRAFT_LANES == 16
+    return F(_mm512_maskz_scalef_ps(0xffff, __m512(p), __m512(n)));
+#else
     // 2^n in two factors, for n beyond the exponents of normal numbers.
     const U whole = U(shifted) - U(magic) + 256;  // n + 256, positive
     const U half = whole >> 1;
     return p * F((half - 1) << 23) * F((whole - half - 1) << 23);
+#endif
 }
 
 INLINE F sigmoid(F x) { return 1.0f / (1.0f + exp(-x)); }
