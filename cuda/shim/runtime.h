@@ -89,7 +89,7 @@ namespace graft_shim {
 template <class... Parameters, class... Arguments>
 void launch_kernel(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
                    cudaStream_t stream, Arguments... arguments) {
-  const std::tuple<Parameters...> values(static_cast<Parameters>(arguments)...);
+  const std::tuple<Parameters...> values(arguments...);
   submit(stream, [=] {
     launch(name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, [&] { std::apply(kernel, values); });
   });
