@@ -31,6 +31,12 @@ struct Source {
     bool aligned;               // every chunk of 8 at a multiple of 16 bytes
 };
 
+// By fields: choosing between addresses would put both into local memory.
+__device__ inline Source select(bool which, const Source& a, const Source& b) {
+    return {which ? a.data : b.data, which ? a.pitch : b.pitch, which ? a.rows : b.rows, which ? a.cols : b.cols,
+            which ? a.aligned : b.aligned};
+}
+
 // Starts the copy of a tile at (row0, col0); what lies outside becomes zero.
 template <bool Along> __device__ inline void load_tile(bf16* tile, const Source& s, int64_t row0, int64_t col0) {
     constexpr int kChunks = (Along ? kTileK : kTileM) / kChunk;
@@ -68,8 +74,8 @@ multiply(Source a, Source b, Source a2, Source b2, int64_t k, int64_t rank, Epil
             bf16* stage = stages + tile % kStages * kStageElements;
             const bool tail = first_tile + tile >= main_tiles;
             const int64_t l = int64_t(tail ? first_tile + tile - main_tiles : first_tile + tile) * kTileK;
-            load_tile<AlongA>(stage, tail ? a2 : a, AlongA ? row0 : l, AlongA ? l : row0);
-            load_tile<AlongB>(stage + kTileM * kTileK, tail ? b2 : b, AlongB ? col0 : l, AlongB ? l : col0);
+            load_tile<AlongA>(stage, select(tail, a2, a), AlongA ? row0 : l, AlongA ? l : row0);
+            load_tile<AlongB>(stage + kTileM * kTileK, select(tail, b2, b), AlongB ? col0 : l, AlongB ? l : col0);
         }
         cp_async_commit();  // also when empty, so that group counts stay equal
     };
