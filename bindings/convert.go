@@ -18,19 +18,6 @@ func FloatToBF16(f float32) uint16 {
 // BF16ToFloat is exact.
 func BF16ToFloat(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// HalfToFloat converts an IEEE binary16 number, exactly.
-func HalfToFloat(h uint16) float32 {
-	sign, exp, frac := uint32(h&0x8000)<<16, uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch {
-	case exp == 0x1f:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	case exp == 0:
-		f := float32(frac) * (1.0 / (1 << 24))
-		return math.Float32frombits(math.Float32bits(f) | sign)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
-}
-
 // Encode gives the bytes of a tensor of a floating-point type, rounded to
 // nearest even.
 func Encode(t DType, values []float32) []byte {

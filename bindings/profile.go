@@ -18,6 +18,19 @@ type Profile struct {
 // The profiles of the devices that are built in. Threads 0 stands for one.
 func ReferenceProfile() Profile { return Profile{Name: "reference", LogitsBytes: 1 << 20} }
 
+// CPUProfile is that of the CPU with that many threads. The workspace holds,
+// one at a time, the packed panels of a matrix product (shared, and a part for
+// each thread) or the blocks of attention (each thread 0.75 MiB at most).
+func CPUProfile(threads int) Profile {
+	threads = max(threads, 1)
+	return Profile{Name: "cpu", Threads: threads, WorkspaceBytes: 16<<20 + int64(threads)*(8<<20), LogitsBytes: 64 << 20}
+}
+
+// CUDAProfile is that of a GPU.
+func CUDAProfile() Profile {
+	return Profile{Name: "cuda", WorkspaceBytes: 64 << 20, LogitsBytes: 256 << 20}
+}
+
 // PJRTProfile is that of any PJRT plugin.
 func PJRTProfile() Profile { return Profile{Name: "pjrt", CompilerScratch: true} }
 
@@ -28,11 +41,19 @@ func (p Profile) LogitsRows(rows, vocab int) int {
 }
 
 // LinearScratch is the scratch of Linear and LinearBackward: tokens rows, all
-// adapters together rank columns; dropout asks for a copy of the input.
-// 8 bytes an element serve every type, float64 included.
+// adapters together rank columns; dropout asks for a copy of the input, and of
+// its gradient. The CPU keeps what goes back through the adapters in at most
+// float32; elsewhere 8 bytes an element serve every type, float64 included.
 func (p Profile) LinearScratch(tokens int, w Weight, rank int, dropout bool) int {
 	if rank == 0 && p.Name != "reference" {
 		return 0
+	}
+	if p.Name == "cpu" {
+		n := 4*tokens*rank + Align*(rank+3)
+		if dropout {
+			n += 8 * tokens * w.In
+		}
+		return p.scratch(n)
 	}
 	n := 8 * (tokens*rank + rank*(w.In+w.Out))
 	if dropout {
@@ -45,8 +66,8 @@ func (p Profile) LinearScratch(tokens int, w Weight, rank int, dropout bool) int
 }
 
 // AttentionScratch is the scratch of Attention and AttentionBackward for
-// tokens rows: float32 sums of dq, one delta a row and head, and per thread
-// the gradients of the keys and values of one head.
+// tokens rows: backward, a float32 row of dq, padded to 16 elements, and one
+// delta for each token and head. Blocks of scores are in the workspace.
 func (p Profile) AttentionScratch(tokens, prefix, heads, kvHeads, dim int, backward bool) int {
 	if p.Name == "reference" {
 		return p.scratch(8 * 2 * (tokens + prefix))
@@ -54,9 +75,7 @@ func (p Profile) AttentionScratch(tokens, prefix, heads, kvHeads, dim int, backw
 	if !backward {
 		return 0
 	}
-	group := heads / kvHeads
-	perThread := (tokens + prefix) * dim * 2
-	return p.scratch(4 * (tokens*heads + max(p.Threads, 1)*(perThread+tokens*dim*group)))
+	return p.scratch(4*tokens*heads*((dim+15)/16*16+1) + Align)
 }
 
 // CrossEntropyScratch is a chunk of logits in float32, of x and of dx.
@@ -65,11 +84,15 @@ func (p Profile) CrossEntropyScratch(rows int, w Weight) int {
 	if p.Name == "reference" {
 		size = 8
 	}
-	return p.scratch(size * (p.LogitsRows(rows, w.Out)*(w.Out+2*w.In) + w.In))
+	chunk := p.LogitsRows(rows, w.Out)
+	if p.Name == "cpu" { // rows of logits 64 bytes apart, one copy of x, a loss and a hit for each row
+		return p.scratch(4*chunk*(w.Out+16+w.In+2) + 5*Align)
+	}
+	return p.scratch(size * (chunk*(w.Out+2*w.In) + w.In))
 }
 
 // SampleScratch is what sorting the candidates of rows of logits takes.
-func (p Profile) SampleScratch(rows, vocab int) int { return p.scratch(8 * rows * vocab) }
+func (p Profile) SampleScratch(rows, vocab int) int { return p.scratch(8*rows*vocab + Align) }
 
 func (p Profile) scratch(n int) int {
 	if p.CompilerScratch {

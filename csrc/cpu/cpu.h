@@ -33,6 +33,9 @@ inline bf16 to_bf16(float x) {
     return {uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 
+inline void put(float* to, float x) { *to = x; }
+inline void put(bf16* to, float x) { *to = to_bf16(x); }
+
 struct Range {
     int64_t begin, end;
 };

@@ -106,7 +106,7 @@ func (t *Template) render(c Conversation, o Options, spans bool) (jinja.Output, 
 	}
 	// Long conversations get an allowance on top, in proportion to their size.
 	limits := jinja.DefaultLimits
-	limits.Steps += 2000 * len(messages)
+	limits.Steps += 2000*len(messages) + size/8
 	limits.Bytes += 32 * size
 	return t.engine.Render(vars, jinja.Options{Limits: limits, Now: o.Now, Spans: spans})
 }

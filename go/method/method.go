@@ -5,7 +5,11 @@
 package method
 
 import (
+	"io"
+
+	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/safetensors"
 )
 
 // Method is one way of fine-tuning, with its settings.
@@ -13,12 +17,67 @@ type Method interface {
 	// Name is the value of method.type in a configuration.
 	Name() string
 	// Attach marks what is trained in a model, and adds the method's own
-	// parameters to it. It runs before the parameters are laid out.
+	// parameters to it. It runs before the parameters are laid out. seed
+	// decides their first values.
 	Attach(m *model.Model, seed uint64) error
-	// Save writes what was trained into an existing directory, so that others
-	// can load it. values are those of the trainable parameters, by name.
-	Save(dir string, m *model.Model, values func(name string) ([]float32, error)) error
+	// Save writes what was trained so that others can load it.
+	Save(w Writer, m *model.Model, values Values) error
 	// Load reads a directory that Save, or another program, wrote for this
-	// method: the values of the trainable parameters by name.
+	// method: the values of the trainable parameters by name. It runs after
+	// Attach.
 	Load(dir string, m *model.Model) (map[string][]float32, error)
+}
+
+// Values gives the values of a trainable parameter.
+type Values func(name string) ([]float32, error)
+
+// Writer is a directory being written, whole or not at all.
+type Writer interface {
+	WriteFile(name string, data []byte) error
+	Stream(name string, write func(io.Writer) error) error
+}
+
+// Tensor is a float32 tensor to be written.
+func Tensor(name string, shape []int, values []float32) safetensors.Tensor {
+	b := make([]byte, 4*len(values))
+	safetensors.F32ToBytes(b, values)
+	return safetensors.Tensor{Name: name, DType: "F32", Shape: shape, Data: b}
+}
+
+// WriteTensors writes a safetensors file into a directory.
+func WriteTensors(w Writer, name string, tensors []safetensors.Tensor) error {
+	return w.Stream(name, func(out io.Writer) error { return safetensors.Encode(out, tensors, nil) })
+}
+
+// ReadTensors reads all tensors of a small file as float32.
+func ReadTensors(path string) (map[string][]float32, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all := map[string][]float32{}
+	for _, t := range f.Tensors() {
+		raw, values := make([]byte, t.Bytes()), make([]float32, t.Elements())
+		if err := f.ReadAt(t.Name, raw, 0); err != nil {
+			return nil, err
+		}
+		switch t.DType {
+		case "F32":
+			safetensors.BytesToF32(values, raw)
+		case "BF16":
+			safetensors.BF16ToF32(values, raw)
+		case "F16":
+			safetensors.F16ToF32(values, raw)
+		default:
+			return nil, failure.Data("%s: tensor %q has type %s, want F32, BF16 or F16", path, t.Name, t.DType)
+		}
+		for i, v := range values {
+			if v-v != 0 {
+				return nil, failure.Data("%s: tensor %q has %v at element %d", path, t.Name, v, i)
+			}
+		}
+		all[t.Name] = values
+	}
+	return all, nil
 }

@@ -2,20 +2,19 @@ package model
 
 import (
 	"context"
-	"encoding/binary"
-	"math"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/nn"
+	"github.com/graftlm/graft/go/safetensors"
 )
 
 // Source is where weights are read from: a checkpoint on disk.
 type Source interface {
-	// Lookup gives the type ("F32", "BF16", "F16", …) and shape of a tensor.
-	Lookup(name string) (dtype string, shape []int, ok bool)
+	Lookup(name string) (t safetensors.DType, shape []int, ok bool)
 	// ReadAt reads bytes of a tensor, starting at a byte offset of its own.
 	ReadAt(name string, dst []byte, offset int64) error
 	// Names lists all tensors.
@@ -39,7 +38,7 @@ func (m *Model) Check(s Source) error {
 			return failure.Data("%s has shape %v in the checkpoint, config.json asks for %v", name, shape, p.Shape)
 		}
 		if dtype, _, _ := s.Lookup(name); ok && decoder(dtype) == nil {
-			wrong = append(wrong, name+" ("+dtype+")")
+			wrong = append(wrong, fmt.Sprintf("%s (%s)", name, dtype))
 		}
 	}
 	for _, n := range s.Names() {
@@ -105,10 +104,7 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progres
 
 func load(ctx context.Context, dev bindings.Device, p *nn.Param, s Source, name string, progress func(int)) error {
 	dtype, _, _ := s.Lookup(name)
-	decode, size := decoder(dtype), 2
-	if dtype == "F32" {
-		size = 4
-	}
+	decode, size := decoder(dtype), dtype.Size()
 	n := p.Len()
 	raw, values := make([]byte, min(n, chunk)*size), make([]float32, min(n, chunk))
 	for at := 0; at < n; at += chunk {
@@ -119,7 +115,7 @@ func load(ctx context.Context, dev bindings.Device, p *nn.Param, s Source, name 
 		if err := s.ReadAt(name, raw[:k*size], int64(at*size)); err != nil {
 			return err
 		}
-		decode(raw[:k*size], values[:k])
+		decode(values[:k], raw[:k*size])
 		for i, v := range values[:k] {
 			if v-v != 0 {
 				return failure.Data("%s: element %d is %v; a model with such a weight can only give NaN", name, at+i, v)
@@ -134,26 +130,14 @@ func load(ctx context.Context, dev bindings.Device, p *nn.Param, s Source, name 
 }
 
 // decoder gives the conversion of a file type to float32, nil if not read.
-func decoder(dtype string) func([]byte, []float32) {
-	switch dtype {
+func decoder(t safetensors.DType) func(dst []float32, src []byte) {
+	switch t {
 	case "F32":
-		return func(b []byte, f []float32) {
-			for i := range f {
-				f[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-			}
-		}
+		return safetensors.BytesToF32
 	case "BF16":
-		return func(b []byte, f []float32) {
-			for i := range f {
-				f[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
-			}
-		}
+		return safetensors.BF16ToF32
 	case "F16":
-		return func(b []byte, f []float32) {
-			for i := range f {
-				f[i] = bindings.HalfToFloat(binary.LittleEndian.Uint16(b[2*i:]))
-			}
-		}
+		return safetensors.F16ToF32
 	}
 	return nil
 }

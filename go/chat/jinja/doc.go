@@ -6,7 +6,7 @@
 // A template comes with a downloaded model, so it is untrusted: it reaches no
 // file and no Go value, and every render has a budget of steps, bytes and
 // depth. An unknown tag, filter or test is an error of Parse. Errors are
-// failure.Data and name the template, syntax errors also the line.
+// failure.Data and name the template, the line and the column.
 //
 //	t, err := jinja.Parse("chatml", source)
 //	vars := jinja.NewDict()

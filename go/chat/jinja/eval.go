@@ -2,648 +2,167 @@ package jinja
 
 import "strings"
 
-type scope struct {
-	vars map[string]any
-	up   *scope
-}
-
-func (s *scope) lookup(n string) (any, bool) {
-	for ; s != nil; s = s.up {
-		if v, ok := s.vars[n]; ok {
-			return v, true
-		}
-	}
-	return nil, false
-}
-func (s *scope) child() *scope { return &scope{map[string]any{}, s} }
-
-type limits struct{ steps, bytes, depth int }
-
-type span struct{ a, b int } // in bytes of the output
-
-type state struct {
-	sc    *scope
-	out   *strings.Builder
-	chars int // bytes already in the outermost buffer
-	nest  int // >0 inside a captured buffer
-	spans []span
-	lim   limits
-	now   func(string) string
-	mark  bool // spans are asked for
-}
-type macro struct {
-	n  *nMacro
-	sc *scope
-}
-type loopV struct {
-	i       int
-	items   []any
-	depth   int
-	last    any
-	hasLast bool
-	rec     func(any) any
-}
-type ctl int
-
-const (
-	ctlNone ctl = iota
-	ctlBreak
-	ctlContinue
-)
-
-func (st *state) step() {
-	if st.lim.steps--; st.lim.steps < 0 {
-		fail("limit: template runs too long")
-	}
-}
-func (st *state) grow(n int) {
-	if st.lim.bytes -= n; st.lim.bytes < 0 {
-		fail("limit: template uses too much memory")
-	}
-}
-func (st *state) growMul(n int, k int64) {
-	if n > 0 && k > int64(st.lim.bytes/n) {
-		fail("limit: template uses too much memory")
-	}
-	st.grow(n * int(k))
-}
-func (st *state) enter() {
-	if st.lim.depth--; st.lim.depth < 0 {
-		fail("RecursionError: template recurses too deeply")
-	}
-}
-func (st *state) leave() { st.lim.depth++ }
-
-func (st *state) emit(s string) {
-	st.grow(len(s))
-	st.out.WriteString(s)
-	if st.nest == 0 {
-		st.chars += len(s)
-	}
-}
-func (st *state) capture(f func()) string {
-	old := st.out
-	st.out = &strings.Builder{}
-	st.nest++
-	f()
-	s := st.out.String()
-	st.out = old
-	st.nest--
-	return s
-}
-
-func (st *state) run(ns []node) ctl {
-	for _, n := range ns {
-		st.step()
-		switch n := n.(type) {
-		case *nData:
-			st.emit(n.s)
-		case *nOut:
-			st.emit(str(st.measured(st.eval(n.e))))
-		case *nIf:
-			b := n.els
-			if truth(st.eval(n.test)) {
-				b = n.body
-			}
-			if c := st.run(b); c != ctlNone {
-				return c
-			}
-		case *nFor:
-			st.forLoop(n, st.eval(n.iter), 0)
-		case *nSet:
-			st.assign(n.target, st.eval(n.e))
-		case *nSetBlock:
-			var v any = st.scoped(func() { st.run(n.body) })
-			for _, f := range n.filters {
-				v = st.filter(f, v)
-			}
-			st.assign(n.target, v)
-		case *nMacro:
-			st.sc.vars[n.name] = &macro{n, st.sc}
-		case *nCall:
-			st.emit(str(st.call(n.call, &macro{n.macro, st.sc})))
-		case *nFilterB:
-			var v any = st.scoped(func() { st.run(n.body) })
-			for _, f := range n.filters {
-				v = st.filter(f, v)
-			}
-			st.emit(str(v))
-		case *nWith:
-			vals := make([]any, len(n.vals))
-			for i, e := range n.vals {
-				vals[i] = st.eval(e)
-			}
-			old := st.sc
-			st.sc = old.child()
-			for i, t := range n.targets {
-				st.assign(t, vals[i])
-			}
-			c := st.run(n.body)
-			if st.sc = old; c != ctlNone {
-				return c
-			}
-		case *nGen:
-			if st.nest > 0 && st.mark {
-				fail("{%% generation %%} stands in a macro, set, filter or call block, where what it writes has no position in the text")
-			}
-			a := st.chars
-			old := st.sc
-			st.sc = old.child()
-			st.run(n.body)
-			st.sc = old
-			if st.nest == 0 {
-				st.spans = append(st.spans, span{a, st.chars})
-			}
-		case *nBreak:
-			return ctlBreak
-		case *nContinue:
-			return ctlContinue
-		}
-	}
-	return ctlNone
-}
-func (st *state) scoped(f func()) string {
-	old := st.sc
-	st.sc = old.child()
-	s := st.capture(f)
-	st.sc = old
-	return s
-}
-
-func (st *state) assign(t node, v any) {
-	switch t := t.(type) {
-	case *nName:
-		st.sc.vars[t.s] = v
-	case *nAttr:
-		o, _ := st.sc.lookup(t.e.(*nName).s)
-		ns, ok := o.(*namespace)
-		if !ok {
-			fail("TemplateRuntimeError: cannot assign attribute on non-namespace object")
-		}
-		ns.m[t.name] = v
-	case *nTuple:
-		l := iter(v)
-		if len(l) != len(t.items) {
-			fail("ValueError: cannot unpack %d values into %d targets", len(l), len(t.items))
-		}
-		for i, x := range t.items {
-			st.assign(x, l[i])
-		}
-	}
-}
-
-func (st *state) forLoop(n *nFor, itv any, depth int) {
-	st.enter()
-	defer st.leave()
-	items := iter(itv)
-	outer := st.sc
-	defer func() { st.sc = outer }()
-	if n.filter != nil {
-		var keep []any
-		for _, x := range items {
-			st.step()
-			st.sc = outer.child()
-			st.assign(n.target, x)
-			if truth(st.eval(n.filter)) {
-				keep = append(keep, x)
-			}
-		}
-		items = keep
-	}
-	if len(items) == 0 {
-		st.sc = outer.child()
-		st.run(n.els)
-		return
-	}
-	lp := &loopV{items: items, depth: depth}
-	if n.recursive {
-		lp.rec = func(v any) any {
-			return st.capture(func() {
-				old := st.sc
-				st.sc = outer
-				st.forLoop(n, v, depth+1)
-				st.sc = old
-			})
-		}
-	}
-	for i, x := range items {
-		st.step()
-		lp.i = i
-		st.sc = outer.child()
-		st.sc.vars["loop"] = lp
-		st.assign(n.target, x)
-		if st.run(n.body) == ctlBreak {
-			return
-		}
-	}
-}
-
-func (st *state) eval(n node) any {
-	st.step()
+// eval computes an expression. After the parts of an operation are known, s.at
+// is its own place again, for the error of the operation.
+func (s *state) eval(n node) any {
+	s.step()
 	switch n := n.(type) {
-	case *nConst:
-		return n.v
-	case *nName:
-		if v, ok := st.sc.lookup(n.s); ok {
-			return v
+	case *constNode:
+		return n.value
+	case *nameNode:
+		return s.name(n)
+	case *tupleNode:
+		return tuple(s.evalAll(n.items))
+	case *listNode:
+		return s.evalAll(n.items)
+	case *dictNode:
+		return s.dict(n)
+	case *unaryNode:
+		value := s.eval(n.value)
+		s.at = n.offset()
+		return s.unary(n.op, value)
+	case *binaryNode:
+		return s.binary(n)
+	case *compareNode:
+		return s.comparison(n)
+	case *concatNode:
+		return s.concat(n)
+	case *condNode:
+		if truth(s.eval(n.test)) {
+			return s.eval(n.yes)
 		}
-		if g, ok := globals[n.s]; ok {
-			return g
+		if n.no == nil {
+			return undefined{"the condition is false and there is no else"}
 		}
-		return undef{"'" + n.s + "' is undefined"}
-	case *nTuple:
-		t := make(tuple, len(n.items))
-		for i, x := range n.items {
-			t[i] = st.eval(x)
-		}
-		return t
-	case *nList:
-		l := make([]any, len(n.items))
-		for i, x := range n.items {
-			l[i] = st.eval(x)
-		}
-		return &list{l}
-	case *nDict:
-		d := newDict()
-		for i := range n.k {
-			d.set(st.eval(n.k[i]), st.eval(n.v[i]))
-		}
-		return d
-	case *nUn:
-		v := st.eval(n.e)
-		if n.op == "not" {
-			return !truth(v)
-		}
-		if n.op == "-" {
-			return st.binop("*", v, int64(-1))
-		}
+		return s.eval(n.no)
+	case *attrNode:
+		value := s.eval(n.value)
+		s.at = n.offset()
+		return s.attribute(value, n.name)
+	case *itemNode:
+		return s.subscript(n)
+	case *callNode:
+		return s.call(n, nil)
+	case *filterNode:
+		return s.filter(n, s.eval(n.value))
+	case *testNode:
+		return s.test(n)
+	}
+	fail("a slice can only stand alone between brackets")
+	return nil
+}
+
+func (s *state) evalAll(nodes []node) []any {
+	s.grow(cell * len(nodes))
+	values := make([]any, len(nodes))
+	for i, n := range nodes {
+		values[i] = s.eval(n)
+	}
+	return values
+}
+
+func (s *state) name(n *nameNode) any {
+	if v, ok := s.lookup(n.name); ok {
 		return v
-	case *nBin:
-		a := st.eval(n.a)
-		switch n.op {
-		case "and":
-			if !truth(a) {
-				return a
-			}
-			return st.eval(n.b)
-		case "or":
-			if truth(a) {
-				return a
-			}
-			return st.eval(n.b)
-		}
-		return st.binop(n.op, a, st.eval(n.b))
-	case *nCmp:
-		a := st.eval(n.e)
-		for i, op := range n.ops {
-			b := st.eval(n.rs[i])
-			if st.measure(a, 0); !cmpOp(op, a, st.measured(b)) {
-				return false
-			}
-			a = b
-		}
-		return true
-	case *nCat:
-		var b strings.Builder
-		mk := false
-		vals := make([]any, len(n.items))
-		for i, x := range n.items {
-			vals[i] = st.measured(st.eval(x))
-		}
-		for _, v := range vals {
-			_, ok := v.(markup)
-			mk = mk || ok
-			s := str(v)
-			st.grow(len(s))
-			b.WriteString(s)
-		}
-		return b.String()
-	case *nCond:
-		if truth(st.eval(n.test)) {
-			return st.eval(n.a)
-		}
-		if n.b == nil {
-			return undef{"the inline if-expression evaluated to false and no else section was defined."}
-		}
-		return st.eval(n.b)
-	case *nAttr:
-		return st.attr(st.eval(n.e), n.name)
-	case *nItem:
-		o := st.eval(n.e)
-		if s, ok := n.k.(*nSlice); ok {
-			var a [3]any
-			for i, x := range []node{s.a, s.b, s.c} {
-				if x != nil {
-					a[i] = st.eval(x)
-				}
-			}
-			if u, ok := o.(undef); ok {
-				fail("UndefinedError: %s", u.hint)
-			}
-			return slice(o, a[0], a[1], a[2])
-		}
-		return st.item(o, st.eval(n.k))
-	case *nCallE:
-		return st.call(n, nil)
-	case *nFilter:
-		return st.filter(n, st.eval(n.e))
-	case *nTest:
-		v := st.eval(n.e)
-		a, k := st.args(n.c)
-		return testTab[n.name](st, v, a, k) != n.neg
 	}
-	fail("internal: node %T", n)
-	return nil
+	if v, ok := s.globals[n.name]; ok {
+		return v
+	}
+	return undefined{"'" + n.name + "' is undefined"}
 }
 
-func cmpOp(op string, a, b any) bool {
-	switch op {
-	case "==":
-		return equal(a, b)
-	case "!=":
-		return !equal(a, b)
-	case "in":
-		return contains(b, a)
-	case "notin":
-		return !contains(b, a)
+func (s *state) dict(n *dictNode) *Dict {
+	d := NewDict()
+	s.growTimes(4*cell, int64(len(n.keys)))
+	for i := range n.keys {
+		key := s.eval(n.keys[i])
+		value := s.eval(n.values[i])
+		s.at = n.offset()
+		s.set(d, key, value)
 	}
-	for _, v := range []any{a, b} {
-		if u, ok := v.(undef); ok {
-			fail("UndefinedError: %s", u.hint)
-		}
-	}
-	c := compare(a, b, op)
-	switch op {
-	case "<":
-		return c < 0
-	case "<=":
-		return c <= 0
-	case ">":
-		return c > 0
-	}
-	return c >= 0
+	return d
 }
 
-func (st *state) item(o, k any) any {
-	if u, ok := o.(undef); ok {
-		fail("UndefinedError: %s", u.hint)
-	}
-	if d, ok := o.(*dict); ok {
-		if v, ok := d.get(k); ok {
-			return v
-		}
-	} else if i, ok := asInt(k); ok {
-		if s, ok := asStr(o); ok {
-			r := []rune(s)
-			if i < 0 {
-				i += int64(len(r))
-			}
-			if i >= 0 && i < int64(len(r)) {
-				return string(r[i])
-			}
-		}
-		if l, ok := seqOf(o); ok {
-			if i < 0 {
-				i += int64(len(l))
-			}
-			if i >= 0 && i < int64(len(l)) {
-				return l[i]
-			}
-		}
-	}
-	if s, ok := asStr(k); ok {
-		if v := st.member(o, s); v != nil {
-			return *v
-		}
-	}
-	return undef{"'" + typeName(o) + " object' has no element " + repr(k)}
-}
-func (st *state) attr(o any, name string) any {
-	if u, ok := o.(undef); ok {
-		fail("UndefinedError: %s", u.hint)
-	}
-	if v := st.member(o, name); v != nil {
-		return *v
-	}
-	if d, ok := o.(*dict); ok {
-		if v, ok := d.str(name); ok {
-			return v
-		}
-	}
-	return undef{"'" + typeName(o) + " object' has no attribute '" + name + "'"}
+// set pays for hashing the key.
+func (s *state) set(d *Dict, key, value any) {
+	s.scan(weight(key))
+	d.put(hashOf(key), key, value)
 }
 
-// member finds Python attributes and methods
-func (st *state) member(o any, name string) *any {
-	ret := func(v any) *any { return &v }
-	switch x := o.(type) {
-	case *namespace:
-		if v, ok := x.m[name]; ok {
-			return &v
-		}
-		return nil
-	case *loopV:
-		if v, ok := x.get(name); ok {
-			return &v
-		}
-		return nil
-	case *macro:
-		if name == "name" {
-			return ret(x.n.name)
-		}
-		return nil
+func (s *state) binary(n *binaryNode) any {
+	left := s.eval(n.left)
+	switch {
+	case n.op == "and" && !truth(left), n.op == "or" && truth(left):
+		return left
 	}
-	if m := methods(o, name); m != nil {
-		return ret(fn{name, m})
+	right := s.eval(n.right)
+	if n.op == "and" || n.op == "or" {
+		return right
 	}
-	return nil
-}
-func (l *loopV) get(name string) (any, bool) {
-	n := len(l.items)
-	switch name {
-	case "index":
-		return int64(l.i + 1), true
-	case "index0":
-		return int64(l.i), true
-	case "revindex":
-		return int64(n - l.i), true
-	case "revindex0":
-		return int64(n - l.i - 1), true
-	case "first":
-		return l.i == 0, true
-	case "last":
-		return l.i == n-1, true
-	case "length":
-		return int64(n), true
-	case "depth":
-		return int64(l.depth + 1), true
-	case "depth0":
-		return int64(l.depth), true
-	case "previtem":
-		if l.i > 0 {
-			return l.items[l.i-1], true
-		}
-		return undef{"there is no previous item"}, true
-	case "nextitem":
-		if l.i+1 < n {
-			return l.items[l.i+1], true
-		}
-		return undef{"there is no next item"}, true
-	case "cycle":
-		return fn{"cycle", func(st *state, a []any, _ *dict) any {
-			if len(a) == 0 {
-				fail("TypeError: no items for cycling given")
-			}
-			return a[l.i%len(a)]
-		}}, true
-	case "changed":
-		return fn{"changed", func(st *state, a []any, _ *dict) any {
-			if l.hasLast && equal(l.last, tuple(a)) {
-				return false
-			}
-			l.last, l.hasLast = tuple(a), true
-			return true
-		}}, true
-	}
-	return nil, false
+	s.at = n.offset()
+	return s.arithmetic(n.op, left, right)
 }
 
-func (st *state) args(c *nCallE) ([]any, *dict) {
-	if c.args == nil && c.kn == nil && c.star == nil && c.dstar == nil {
-		return nil, nil
-	}
-	var a []any
-	for _, e := range c.args {
-		a = append(a, st.eval(e))
-	}
-	if c.star != nil {
-		a = append(a, iter(st.eval(c.star))...)
-	}
-	var k *dict
-	if c.kn != nil || c.dstar != nil {
-		k = newDict()
-		for i, n := range c.kn {
-			k.set(n, st.eval(c.kv[i]))
+func (s *state) comparison(n *compareNode) any {
+	left := s.eval(n.first)
+	for i, op := range n.ops {
+		right := s.eval(n.rest[i])
+		s.at = n.offset()
+		if !s.compare(op, left, right) {
+			return false
 		}
-		if c.dstar != nil {
-			d, ok := st.eval(c.dstar).(*dict)
-			if !ok {
-				fail("TypeError: argument after ** must be a mapping")
-			}
-			for _, x := range d.keys {
-				k.set(x, d.m[hashable(x)])
-			}
-		}
+		left = right
 	}
-	return a, k
-}
-func (st *state) filter(f *nFilter, v any) any {
-	switch f.name {
-	case "string", "join", "unique", "replace", "trim", "upper", "lower", "escape", "e", "indent", "safe", "title", "sort", "min", "max", "groupby":
-		st.measure(v, 0)
-	}
-	a, k := st.args(f.c)
-	return filterTab[f.name](st, v, a, k)
-}
-func (st *state) call(c *nCallE, caller *macro) any {
-	f := st.eval(c.f)
-	a, k := st.args(c)
-	return st.invoke(f, a, k, caller)
-}
-func (st *state) invoke(f any, a []any, k *dict, caller *macro) any {
-	st.enter()
-	defer st.leave()
-	switch f := f.(type) {
-	case fn:
-		return f.f(st, a, k)
-	case *macro:
-		return st.macroCall(f, a, k, caller)
-	case *loopV:
-		if f.rec == nil || len(a) != 1 {
-			fail("TypeError: the loop must have the 'recursive' marker to be called recursively")
-		}
-		return f.rec(a[0])
-	case undef:
-		fail("UndefinedError: %s", f.hint)
-	}
-	fail("TypeError: '%s' object is not callable", typeName(f))
-	return nil
-}
-func (st *state) macroCall(m *macro, a []any, k *dict, caller *macro) any {
-	sc := m.sc.child()
-	used := 0
-	old := st.sc
-	st.sc = sc
-	for i, p := range m.n.params {
-		if i < len(a) {
-			sc.vars[p] = a[i]
-			continue
-		}
-		if v, ok := k.str(p); ok {
-			sc.vars[p] = v
-			used++
-			continue
-		}
-		if j := i - (len(m.n.params) - len(m.n.defaults)); j >= 0 {
-			sc.vars[p] = st.eval(m.n.defaults[j])
-		} else {
-			sc.vars[p] = undef{"parameter '" + p + "' was not provided"}
-		}
-	}
-	if caller != nil {
-		if !m.n.caller {
-			fail("TypeError: macro '%s' was invoked with two values for the special caller argument", m.n.name)
-		}
-		sc.vars["caller"] = caller
-	} else if m.n.caller {
-		sc.vars["caller"] = undef{"No caller defined"}
-	}
-	if m.n.varargs {
-		sc.vars["varargs"] = tuple(a[min(len(a), len(m.n.params)):])
-	} else if len(a) > len(m.n.params) {
-		fail("TypeError: macro '%s' takes not more than %d argument(s)", m.n.name, len(m.n.params))
-	}
-	if m.n.kwargs {
-		d := newDict()
-		if k != nil {
-			for _, x := range k.keys {
-				if _, ok := sc.vars[x.(string)]; !ok {
-					d.set(x, k.m[x])
-				}
-			}
-		}
-		sc.vars["kwargs"] = d
-	} else if k != nil && used < len(k.keys) {
-		fail("TypeError: macro '%s' takes no such keyword argument", m.n.name)
-	}
-	s := st.capture(func() { st.run(m.n.body) })
-	st.sc = old
-	return s
+	return true
 }
 
-// measure pays for walking through a value, before it is printed or compared:
-// a value that holds itself twice, many times over, is small but never ends.
-func (st *state) measure(v any, depth int) {
-	if depth > maxRepr {
-		fail("RecursionError: value is nested too deeply")
+func (s *state) concat(n *concatNode) any {
+	var b strings.Builder
+	for _, value := range s.evalAll(n.items) {
+		text := s.str(value)
+		s.grow(len(text))
+		b.WriteString(text)
 	}
-	if s, ok := asStr(v); ok {
-		st.lim.steps -= len(s) / 1024
-		return
-	}
-	items, ok := seqOf(v)
-	if d, isDict := v.(*dict); isDict {
-		items, ok = dictItems(d).v, true
-	}
-	if ok {
-		for _, x := range items {
-			st.step()
-			st.measure(x, depth+1)
-		}
-	}
+	return b.String()
 }
 
-func (st *state) measured(v any) any {
-	st.measure(v, 0)
-	return v
+func (s *state) subscript(n *itemNode) any {
+	value := s.eval(n.value)
+	bounds, ok := n.key.(*sliceNode)
+	if !ok {
+		key := s.eval(n.key)
+		s.at = n.offset()
+		return s.item(value, key)
+	}
+	var at [3]any
+	for i, bound := range bounds.bounds {
+		if bound != nil {
+			at[i] = s.eval(bound)
+		}
+	}
+	s.at = n.offset()
+	return s.slice(value, at)
+}
+
+func (s *state) filter(n *filterNode, value any) any {
+	args, named := s.arguments(n.args)
+	s.at = n.offset()
+	return s.applyFilter(n.name, n.filter, value, args, named)
+}
+
+func (s *state) applyFilter(name string, f filter, value any, args []any, named *Dict) any {
+	a := bind("the filter '"+name+"'", f.params, args, named)
+	s.pay(f.cost, value, args)
+	return f.call(s, value, a)
+}
+
+func (s *state) test(n *testNode) any {
+	value := s.eval(n.value)
+	args, named := s.arguments(n.args)
+	s.at = n.offset()
+	return s.applyTest(n.name, n.test, value, args, named) != n.negate
+}
+
+func (s *state) applyTest(name string, t test, value any, args []any, named *Dict) bool {
+	return t.call(s, value, bind("the test '"+name+"'", t.params, args, named))
 }

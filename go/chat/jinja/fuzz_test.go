@@ -32,3 +32,33 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeJSON asserts that what is decoded is written as JSON that decodes to
+// the same.
+func FuzzDecodeJSON(f *testing.F) {
+	for _, seed := range []string{`{"b":[1,2.5,null],"a":{"x":"\u00e9\ud83d\ude00"}}`, "123456789012345678901234567890", `"\u2028<&>"`, "-0.0", "[[[]]]", "1e400"} {
+		f.Add([]byte(seed))
+	}
+	tpl, err := jinja.Parse("t", "{{ v | tojson }}")
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, err := jinja.DecodeJSON(data)
+		if err != nil {
+			return
+		}
+		write := func(v any) string {
+			vars := jinja.NewDict()
+			vars.Set("v", v)
+			out, err := tpl.Render(vars, jinja.Options{})
+			if err != nil {
+				require.ErrorIs(t, err, failure.ErrData)
+			}
+			return out.Text
+		}
+		if first := write(v); first != "" {
+			again, err := jinja.DecodeJSON([]byte(first))
+			require.NoError(t, err)
+			require.Equal(t, first, write(again))
+		}
+	})
+}

@@ -16,7 +16,7 @@ const (
 )
 
 // DecodeJSON reads one JSON value as template values: objects become *Dict with
-// their keys in order, arrays lists, numbers int64, *big.Int or float64. Of a
+// their keys in order, arrays []any, numbers int64, *big.Int or float64. Of a
 // key given twice the last value counts.
 func DecodeJSON(data []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -49,16 +49,16 @@ func decodeValue(d *json.Decoder, level int) (any, error) {
 		if x == '{' {
 			return decodeObject(d, level)
 		}
-		items := &list{v: []any{}}
+		list := []any{}
 		for d.More() {
 			v, err := decodeValue(d, level+1)
 			if err != nil {
 				return nil, err
 			}
-			items.v = append(items.v, v)
+			list = append(list, v)
 		}
 		_, err := d.Token()
-		return items, err
+		return list, err
 	}
 	return t, nil
 }
@@ -101,27 +101,27 @@ func decodeNumber(s string) (any, error) {
 // are; any other type is an error.
 func FromGo(v any) (any, error) {
 	switch x := v.(type) {
-	case nil, bool, int64, float64, string, *big.Int, *Dict, *list:
+	case nil, bool, int64, float64, string, *big.Int, *Dict:
 		return v, nil
 	case int:
 		return int64(x), nil
 	case json.RawMessage:
 		return DecodeJSON(x)
 	case []string:
-		items := make([]any, len(x))
+		list := make([]any, len(x))
 		for i, s := range x {
-			items[i] = s
+			list[i] = s
 		}
-		return &list{items}, nil
+		return list, nil
 	case []any:
-		items := make([]any, len(x))
+		list := make([]any, len(x))
 		for i, item := range x {
 			var err error
-			if items[i], err = FromGo(item); err != nil {
+			if list[i], err = FromGo(item); err != nil {
 				return nil, err
 			}
 		}
-		return &list{items}, nil
+		return list, nil
 	case map[string]any:
 		keys := make([]string, 0, len(x))
 		for k := range x {
@@ -139,4 +139,10 @@ func FromGo(v any) (any, error) {
 		return dict, nil
 	}
 	return nil, fmt.Errorf("a template cannot use a Go value of type %T", v)
+}
+
+// Items gives the items of a JSON array.
+func Items(v any) ([]any, bool) {
+	items, ok := v.([]any)
+	return items, ok
 }

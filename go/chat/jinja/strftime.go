@@ -1,22 +1,28 @@
 package jinja
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
 
-var strftimeLayouts = map[byte]string{
-	'd': "02", 'm': "01", 'Y': "2006", 'y': "06", 'B': "January", 'b': "Jan", 'H': "15", 'M': "04",
-	'S': "05", 'A': "Monday", 'a': "Mon", 'p': "PM", 'I': "03", 'j': "002", 'F': "2006-01-02", 'T': "15:04:05",
+// layout is the form package time uses for one of strftime's codes.
+func layout(code byte) string {
+	const codes = "dmYyBbHMSAapIjFT"
+	at := strings.IndexByte(codes, code)
+	if at < 0 {
+		return ""
+	}
+	return [len(codes)]string{
+		"02", "01", "2006", "06", "January", "Jan", "15", "04", "05", "Monday", "Mon", "PM", "03", "002", "2006-01-02", "15:04:05",
+	}[at]
 }
 
 // strftime is Python's for the codes that templates use; "%-d" drops zeros.
-func strftime(t time.Time, format string) string {
-	var b strings.Builder
+func (m *meter) strftime(t time.Time, format string) string {
+	w := writer{meter: m}
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' || i+1 >= len(format) {
-			b.WriteByte(format[i])
+			w.put(format[i : i+1])
 			continue
 		}
 		i++
@@ -25,15 +31,15 @@ func strftime(t time.Time, format string) string {
 			i++
 		}
 		text := "%"
-		if layout, ok := strftimeLayouts[format[i]]; ok {
-			text = t.Format(layout)
+		if form := layout(format[i]); form != "" {
+			text = t.Format(form)
 		} else if format[i] != '%' {
-			text = fmt.Sprintf("%%%c", format[i])
+			fail("'strftime_now' has no code '%%%c'", format[i])
 		}
 		if bare {
-			text = strings.TrimLeft(text, "0")
+			text = strings.TrimLeft(text[:len(text)-1], "0") + text[len(text)-1:]
 		}
-		b.WriteString(text)
+		w.put(text)
 	}
-	return b.String()
+	return w.String()
 }

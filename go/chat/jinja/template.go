@@ -3,6 +3,7 @@ package jinja
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/graftlm/graft/go/failure"
 )
@@ -11,46 +12,46 @@ import (
 // about 20 kB.
 const MaxSource = 256 << 10
 
-// Limits bound what one render may use: nodes evaluated, bytes made, and
-// levels of recursion.
-type Limits struct{ Steps, Bytes, Depth int }
-
-// DefaultLimits are about a hundred times what published chat templates need.
-var DefaultLimits = Limits{Steps: 200_000, Bytes: 8 << 20, Depth: 100}
-
 // Template is a parsed template. It is not changed by rendering and may be used
 // by several goroutines at once.
 type Template struct {
-	name  string
-	body  []node
-	marks bool
+	source *source
+	body   []node
+	marks  bool
 }
 
 // Parse reads a template; name stands in its errors. Unknown tags, filters and
 // tests are errors here, not when they are first met in a render.
-func Parse(name, text string) (*Template, error) {
+func Parse(name, text string) (t *Template, err error) {
 	if len(text) > MaxSource {
 		return nil, failure.Data("template %s has %d bytes, more than the %d allowed", name, len(text), MaxSource)
 	}
-	body, err := parse(text)
-	if err != nil {
-		return nil, failure.Data("template %s: %w", name, err)
+	if !utf8.ValidString(text) {
+		return nil, failure.Data("template %s is not UTF-8 text", name)
 	}
-	return &Template{name, body, hasGeneration(text)}, nil
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	src := newSource(name, strings.TrimSuffix(text, "\n"))
+	defer func() {
+		if r := recover(); r != nil {
+			f, ok := r.(faultAt)
+			if !ok {
+				panic(r)
+			}
+			t, err = nil, src.fault(f)
+		}
+	}()
+	p := &parser{tokens: lex(src.text)}
+	body := p.template()
+	return &Template{src, body, p.marks}, nil
 }
 
-func hasGeneration(text string) bool {
-	tokens, err := lex(text)
-	for i := range tokens {
-		if err == nil && tokens[i].k == tBlkB && tokens[i+1].s == "generation" {
-			return true
-		}
-	}
-	return false
+func (s *source) fault(f faultAt) error {
+	line, column := s.position(f.at)
+	return failure.Data("template %s:%d:%d: %s", s.name, line, column, f.text)
 }
 
 // Name is the name given to Parse.
-func (t *Template) Name() string { return t.name }
+func (t *Template) Name() string { return t.source.name }
 
 // HasGeneration tells whether the template has a {% generation %} block.
 func (t *Template) HasGeneration() bool { return t.marks }
@@ -83,28 +84,21 @@ func (t *Template) Render(variables *Dict, o Options) (out Output, err error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	st := &state{
-		sc: (*scope)(nil).child(), out: &strings.Builder{}, mark: o.Spans,
-		lim: limits{o.Limits.Steps, o.Limits.Bytes, o.Limits.Depth},
-		now: func(format string) string { return strftime(o.Now, format) },
+	s := &state{meter: meter{o.Limits}, out: &strings.Builder{}, options: o, scope: (*scope)(nil).child()}
+	s.filters, s.tests, s.globals = filters, tests, globals
+	for _, key := range variables.Keys() {
+		s.scope.names[key], _ = variables.Get(key)
 	}
-	for _, k := range variables.Keys() {
-		st.sc.vars[k], _ = variables.Get(k)
-	}
-	st.sc = st.sc.child()
+	s.scope = s.scope.child()
 	defer func() {
 		if r := recover(); r != nil {
-			e, ok := r.(runErr)
+			f, ok := r.(fault)
 			if !ok {
 				panic(r)
 			}
-			out, err = Output{}, failure.Data("template %s: %s", t.name, e.s)
+			out, err = Output{}, t.source.fault(faultAt{f, s.at})
 		}
 	}()
-	st.run(t.body)
-	out.Text = st.out.String()
-	for _, s := range st.spans {
-		out.Generation = append(out.Generation, Span{s.a, s.b})
-	}
-	return out, nil
+	s.run(t.body)
+	return Output{s.out.String(), s.spans}, nil
 }

@@ -1,0 +1,45 @@
+# One door each. `make help` lists them.
+GO ?= go
+GRAFT := bin/graft
+
+.PHONY: help build test check demo bench bench-peft parity native native-test clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build: ## bin/graft
+	$(GO) build -trimpath -o $(GRAFT) ./cmd/graft
+
+test: ## every test that needs no GPU and no Python
+	$(GO) vet ./...
+	$(GO) test ./...
+	cd tests/link && $(GO) test ./...
+
+check: ## formatting, module files, builds without cgo
+	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	CGO_ENABLED=0 $(GO) build ./...
+
+demo: ## learn a task from the Go standard library, in about five minutes
+	$(GO) run ./examples/demo
+
+bench: ## operations and the whole step on this machine
+	$(GO) test -run '^$$' -bench . ./tests/optest ./tests/bench ./go/tokenizer
+
+bench-peft: ## the step beside transformers + PEFT, installed from PyPI into .cache/peft
+	tests/bench/peft.sh
+
+parity: ## regenerate the fixtures from transformers + PEFT and test against them
+	tests/parity/make.sh
+
+native: ## the CPU backend as a library, with its C++ tests
+	cmake -S . -B build/native -DCMAKE_BUILD_TYPE=Release && cmake --build build/native -j2
+
+native-test: native ## C++ tests, plain and with sanitizers
+	ctest --test-dir build/native --output-on-failure
+	cmake -S . -B build/sanitize -DGRAFT_SANITIZE=ON && cmake --build build/sanitize -j2
+	ctest --test-dir build/sanitize --output-on-failure
+
+clean: ## remove what was built
+	rm -rf bin build

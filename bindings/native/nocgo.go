@@ -1,0 +1,29 @@
+//go:build !cgo
+
+package native
+
+import (
+	"fmt"
+
+	"github.com/graftlm/graft/bindings"
+)
+
+// Compiled reports whether this program has native devices.
+const Compiled = false
+
+var errNoCgo = fmt.Errorf("%w: this program was built without cgo, and so without native devices", bindings.ErrUnavailable)
+
+type backend struct{ profile bindings.Profile }
+
+// CPU is a backend that says why it cannot be opened.
+func CPU(o Options) bindings.Backend { return backend{bindings.CPUProfile(o.Threads)} }
+
+// CUDA fails with an ErrUnavailable.
+func CUDA(o Options) (bindings.Backend, error) { return nil, errNoCgo }
+
+// Live is zero: nothing can be opened.
+func Live() int { return 0 }
+
+func (b backend) Profile() bindings.Profile                     { return b.profile }
+func (b backend) Info() string                                  { return errNoCgo.Error() }
+func (b backend) Open(p bindings.Plan) (bindings.Device, error) { return nil, errNoCgo }

@@ -1,0 +1,8 @@
+package native
+
+// Options are what a backend is opened with.
+type Options struct {
+	Threads int  // of the CPU; 0 means one for each core that may be used
+	Device  int  // number of the GPU
+	Debug   bool // synchronise and check after each operation
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/graftlm/graft/go/config"
+	"github.com/graftlm/graft/go/device"
+	"github.com/graftlm/graft/go/failure"
+)
+
+// jsonFlag is on every command that reports.
+func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON, for scripts"} }
+
+// printJSON writes a result to stdout.
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "commit " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "development"
+}
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print what this binary is", Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(map[string]string{"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+			}
+			fmt.Printf("graft %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}
+
+func devicesCommand() *cli.Command {
+	return &cli.Command{
+		Name: "devices", Usage: "list devices, and why one is missing", Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			all := device.List()
+			if c.Bool("json") {
+				return printJSON(all)
+			}
+			w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+			for _, d := range all {
+				if d.Missing != "" {
+					fmt.Fprintf(w, "%s\tnot available: %s\n", d.Name, d.Missing)
+				} else {
+					fmt.Fprintf(w, "%s\t%s\n", d.Name, d.Info)
+				}
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func configCommand() *cli.Command {
+	return &cli.Command{
+		Name: "config", Usage: "the keys of a run file",
+		Subcommands: []*cli.Command{
+			{
+				Name: "schema", Usage: "print the JSON Schema of a run file",
+				Description: "graft config schema > graft.schema.json",
+				Action: func(c *cli.Context) error {
+					_, err := os.Stdout.Write(append(config.Schema(), '\n'))
+					return err
+				},
+			},
+			{
+				Name: "show", Usage: "print a run file with every value, and where it comes from", ArgsUsage: "RUN.yaml",
+				Flags: []cli.Flag{setFlag()},
+				Action: func(c *cli.Context) error {
+					cfg, err := loadConfig(c)
+					if err != nil {
+						return err
+					}
+					_, err = os.Stdout.Write(cfg.Resolved())
+					return err
+				},
+			},
+		},
+	}
+}
+
+func setFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "set", Usage: "set a key of the run file, `a.b=c`; may be repeated"}
+}
+
+// loadConfig reads the run file that is the command's only argument.
+func loadConfig(c *cli.Context) (*config.Config, error) {
+	path, err := oneArgument(c, "a run file")
+	if err != nil {
+		return nil, err
+	}
+	sets := c.StringSlice("set")
+	for _, f := range []struct{ flag, key string }{{"device", "device"}, {"memory", "memory.limit"}} {
+		if c.IsSet(f.flag) {
+			sets = append(sets, f.key+"="+c.String(f.flag))
+		}
+	}
+	return config.Load(path, sets)
+}
+
+func completionCommand() *cli.Command {
+	scripts := map[string]string{
+		"bash": `_graft() {
+  local words
+  words=$("${COMP_WORDS[@]:0:$COMP_CWORD}" --generate-bash-completion 2>/dev/null)
+  COMPREPLY=($(compgen -W "$words" -f -- "${COMP_WORDS[$COMP_CWORD]}"))
+}
+complete -F _graft graft
+`,
+		"zsh": `#compdef graft
+_graft() {
+  local -a words_
+  words_=("${(@f)$(${words[1,$((CURRENT-1))]} --generate-bash-completion 2>/dev/null)}")
+  _describe 'graft' words_
+  _files
+}
+compdef _graft graft
+`,
+		"fish": `complete -c graft -f -a '(graft (commandline -opc)[2..-1] --generate-bash-completion 2>/dev/null)'
+`,
+	}
+	return &cli.Command{
+		Name: "completion", Usage: "print a completion script for bash, zsh or fish", ArgsUsage: "bash|zsh|fish",
+		Description: "source <(graft completion bash)",
+		Action: func(c *cli.Context) error {
+			shell, err := oneArgument(c, "a shell")
+			if err != nil {
+				return err
+			}
+			script, ok := scripts[shell]
+			if !ok {
+				return failure.Usage("shell %q is not known; use bash, zsh or fish", shell)
+			}
+			fmt.Print(script)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,173 @@
+// Command graft fine-tunes language models. It turns flags and a run file into
+// calls of the packages below go/, prints, and is the only place that exits.
+//
+// Results go to stdout, logs and progress to stderr. Exit codes are those of
+// package failure.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/graftlm/graft/go/failure"
+)
+
+func main() {
+	ctx, stop := interruptible()
+	defer stop()
+	os.Exit(run(ctx, os.Args))
+}
+
+// run is main without the exit.
+func run(ctx context.Context, args []string) int {
+	app := newApp()
+	err := app.RunContext(ctx, flagsFirst(app, args))
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, context.Canceled) {
+		err = failure.Preempted("stopped")
+	}
+	fmt.Fprintf(os.Stderr, "graft: %v\n", err)
+	return failure.Code(err)
+}
+
+// interruptible gives a context that the first SIGINT, SIGTERM or SIGUSR1
+// cancels; the second ends the process at once, and the newest checkpoint
+// stays whole.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1)
+	go func() {
+		<-signals
+		fmt.Fprintln(os.Stderr, "\ngraft: finishing the step and saving a checkpoint; once more to stop at once")
+		cancel()
+		<-signals
+		os.Exit(130)
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+func newApp() *cli.App {
+	return &cli.App{
+		Name:                      "graft",
+		Usage:                     "fine-tune language models, without Python",
+		Version:                   version(),
+		HideVersion:               true,
+		Suggest:                   true,
+		EnableBashCompletion:      true,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // codes are given in run
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return failure.Usage("%v; see graft --help", err)
+		},
+		Description: "A first run:\n\n" +
+			"   graft plan run.yaml        every byte before anything is allocated\n" +
+			"   graft data show run.yaml   which tokens will be trained\n" +
+			"   graft train run.yaml       trains; Ctrl-C saves, --resume auto goes on\n" +
+			"   graft chat MODEL --adapter runs/x/adapter",
+		Commands: []*cli.Command{
+			trainCommand(), planCommand(), dataCommand(), evalCommand(),
+			generateCommand(), chatCommand(), mergeCommand(),
+			inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(),
+			configCommand(), completionCommand(), versionCommand(),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return failure.Usage("%q is no command; see graft --help", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+}
+
+// flagsFirst moves flags ahead of arguments, command by command: the library
+// stops reading flags at the first argument, and says nothing.
+func flagsFirst(app *cli.App, args []string) []string {
+	if len(args) < 2 {
+		return args
+	}
+	out := []string{args[0]}
+	commands := app.Commands
+	var known []cli.Flag
+	i := 1
+	for ; i < len(args); i++ { // the path of commands
+		c := find(commands, args[i])
+		if c == nil {
+			break
+		}
+		out, known, commands = append(out, args[i]), c.Flags, c.Subcommands
+	}
+	var flags, rest []string
+	for ; i < len(args); i++ {
+		a := args[i]
+		if a == "--" {
+			rest = append(rest, args[i+1:]...)
+			break
+		}
+		if !strings.HasPrefix(a, "-") || a == "-" {
+			rest = append(rest, a)
+			continue
+		}
+		flags = append(flags, a)
+		if name := strings.TrimLeft(a, "-"); !strings.Contains(a, "=") && takesValue(known, name) && i+1 < len(args) {
+			i++
+			flags = append(flags, args[i])
+		}
+	}
+	out = append(out, flags...)
+	for _, r := range rest {
+		if strings.HasPrefix(r, "-") && r != "-" {
+			out = append(out, "--")
+			break
+		}
+	}
+	return append(out, rest...)
+}
+
+func find(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+func takesValue(flags []cli.Flag, name string) bool {
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				_, isBool := f.(*cli.BoolFlag)
+				return !isBool
+			}
+		}
+	}
+	return false
+}
+
+// oneArgument gives the only argument of a command.
+func oneArgument(c *cli.Context, what string) (string, error) {
+	switch {
+	case c.NArg() == 0:
+		return "", failure.Usage("%s is missing: graft %s %s; see graft %s --help", what, c.Command.FullName(), c.Command.ArgsUsage, c.Command.FullName())
+	case c.NArg() > 1:
+		return "", failure.Usage("%q is one argument too many; graft %s takes %s", c.Args().Get(1), c.Command.FullName(), what)
+	}
+	return c.Args().First(), nil
+}
+
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return failure.Usage("%q: graft %s takes no arguments", c.Args().First(), c.Command.FullName())
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/checkpoint"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/safetensors"
+)
+
+// adapterOf splits A:0.5 into a directory and a scale.
+func adapterOf(s string) (dir string, scale float64, err error) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return s, 1, nil
+	}
+	f, err := strconv.ParseFloat(s[i+1:], 64)
+	if err != nil {
+		return s, 1, nil // a path with a colon
+	}
+	if !(f > 0 && f < 1e6) {
+		return "", 0, failure.Usage("--adapter %s: the scale must be above 0", s)
+	}
+	return s[:i], f, nil
+}
+
+func mergeCommand() *cli.Command {
+	return &cli.Command{
+		Name: "merge", Usage: "write the base with an adapter merged into its weights",
+		Description: "graft merge --model ./SmolLM2-135M --adapter runs/x/adapter --out merged",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "model", Usage: "the base `DIR`", Required: true},
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter `DIR`, or DIR:SCALE", Required: true},
+			&cli.StringFlag{Name: "out", Usage: "the new model `DIR`", Required: true},
+		},
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			dir, scale, err := adapterOf(c.String("adapter"))
+			if err != nil {
+				return err
+			}
+			if err := graft.Merge(c.Context, c.String("model"), dir, scale, c.String("out")); err != nil {
+				return err
+			}
+			fmt.Println(c.String("out"))
+			return nil
+		},
+	}
+}
+
+func inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name: "inspect", Usage: "say what a model, an adapter, a checkpoint or a safetensors file is", ArgsUsage: "PATH",
+		Description: "graft inspect ./SmolLM2-135M\ngraft inspect runs/x/adapter --json",
+		Flags:       []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			path, err := oneArgument(c, "a path")
+			if err != nil {
+				return err
+			}
+			what, err := inspect(path)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(what)
+			}
+			for _, k := range what.order {
+				fmt.Printf("%-12s %v\n", k, what.values[k])
+			}
+			return nil
+		},
+	}
+}
+
+// facts are names and values in an order.
+type facts struct {
+	order  []string
+	values map[string]any
+}
+
+func (f *facts) add(name string, v any) {
+	if f.values == nil {
+		f.values = map[string]any{}
+	}
+	f.order = append(f.order, name)
+	f.values[name] = v
+}
+
+func (f facts) MarshalJSON() ([]byte, error) { return json.Marshal(f.values) }
+
+func inspect(path string) (facts, error) {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(path, name))
+		return err == nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return facts{}, failure.NoInput("%s does not exist", path)
+	case err != nil:
+		return facts{}, failure.As(failure.ErrIO, err)
+	case !info.IsDir():
+		return inspectFile(path)
+	case has(lora.ConfigFile):
+		return inspectAdapter(path)
+	case has("MANIFEST.json"):
+		return inspectCheckpoint(path)
+	}
+	return inspectModel(path)
+}
+
+func inspectFile(path string) (f facts, err error) {
+	file, err := safetensors.Open(path)
+	if err != nil {
+		return f, err
+	}
+	defer file.Close()
+	f.add("kind", "safetensors file")
+	var names []string
+	for _, t := range file.Tensors() {
+		names = append(names, fmt.Sprintf("%s %s %v", t.Name, t.DType, t.Shape))
+	}
+	f.add("tensors", len(names))
+	f.add("list", strings.Join(names, "\n             "))
+	return f, nil
+}
+
+func inspectAdapter(path string) (f facts, err error) {
+	c, err := lora.Read(path)
+	if err != nil {
+		return f, err
+	}
+	f.add("kind", "LoRA adapter")
+	f.add("r", c.R)
+	f.add("lora_alpha", c.Alpha)
+	f.add("use_rslora", c.RSLoRA)
+	f.add("targets", strings.Join(c.Targets, ", "))
+	f.add("base", c.BaseModel)
+	file, err := safetensors.Open(filepath.Join(path, lora.WeightsFile))
+	if err != nil {
+		return f, err
+	}
+	defer file.Close()
+	n := int64(0)
+	for _, t := range file.Tensors() {
+		n += t.Elements()
+	}
+	f.add("tensors", len(file.Tensors()))
+	f.add("parameters", n)
+	return f, nil
+}
+
+func inspectCheckpoint(path string) (f facts, err error) {
+	s, err := checkpoint.Read(path)
+	if err != nil {
+		return f, err
+	}
+	f.add("kind", "checkpoint")
+	f.add("step", s.Step)
+	f.add("final", s.Final)
+	f.add("parameters", len(s.Values))
+	f.add("skipped", len(s.Skipped))
+	for k, v := range s.Identity {
+		f.add(k, v)
+	}
+	return f, nil
+}
+
+func inspectModel(path string) (f facts, err error) {
+	b, err := graft.OpenBase(path, "auto")
+	if err != nil {
+		return f, err
+	}
+	defer b.Close()
+	c := b.Config
+	f.add("kind", "model")
+	f.add("family", c.Family)
+	n := int64(0)
+	for _, t := range b.Files.Tensors() {
+		n += t.Elements()
+	}
+	f.add("parameters", n)
+	f.add("layers", c.Layers)
+	f.add("hidden", c.Hidden)
+	f.add("heads", fmt.Sprintf("%d, %d for keys and values, of %d", c.Heads, c.KVHeads, c.HeadDim))
+	f.add("vocab", c.Vocab)
+	f.add("context", c.MaxPositions)
+	f.add("rope", c.Rope.Type)
+	f.add("tied", c.Tied)
+	f.add("computes in", b.Types.Compute.String())
+	if b.Tokenizer != nil {
+		f.add("tokenizer", fmt.Sprintf("%d tokens", b.Tokenizer.Size()))
+	}
+	if t, err := b.Template("tokenizer"); err == nil {
+		f.add("template", fmt.Sprintf("%s, marks the assistant: %v", filepath.Base(t.Name()), t.HasGeneration()))
+	}
+	return f, nil
+}

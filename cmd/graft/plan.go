@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	graft "github.com/graftlm/graft/go"
+)
+
+func planCommand() *cli.Command {
+	return &cli.Command{
+		Name: "plan", Aliases: []string{"estimate"}, Usage: "print every byte of a run before anything is allocated", ArgsUsage: "RUN.yaml",
+		Description: "graft plan run.yaml\ngraft plan run.yaml --memory 2GiB",
+		Flags:       runFlags(),
+		Action: func(c *cli.Context) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Stdin: os.Stdin})
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			if c.Bool("json") {
+				return printJSON(map[string]any{
+					"bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
+					"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
+					"parameters": run.Model.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
+				})
+			}
+			describe(os.Stdout, run)
+			return nil
+		},
+	}
+}
+
+// describe prints what a run is and what it needs.
+func describe(to io.Writer, r *graft.Run) {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	p, base, trainable := r.Plan, r.Model.BaseLen(), r.Model.Params.TrainableLen()
+	fmt.Fprintf(w, "base\t%s (%s, %s parameters, %s)\n", r.Base.Dir, r.Base.Config.Family, count(base), r.Base.Types.Compute)
+	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Method.Name(), count(trainable), 100*float64(trainable)/float64(base))
+	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
+	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)
+	if d := r.Data; d.Skipped+d.Truncated+d.Dropped > 0 {
+		fmt.Fprintf(w, "\t%d records skipped, %d truncated, %d dropped\n", d.Skipped, d.Truncated, d.Dropped)
+	}
+	if d := r.Data; d.Rows > 0 && d.EndTrained == 0 && r.Base.Tokenizer != nil {
+		fmt.Fprintf(w, "\twarning: no record trains the end token, so generation would not learn to stop\n")
+	}
+	if r.Overlap > 0 {
+		fmt.Fprintf(w, "\twarning: %d evaluation records are also in the training data\n", r.Overlap)
+	}
+	fmt.Fprintf(w, "steps\t%d, packing fills %.1f %% of a micro-batch\n", r.Loader.Steps(), 100*r.Loader.Efficiency(0))
+	x := p.Parts
+	fmt.Fprintf(w, "memory\t%s in all\n", size(p.Bytes.Total()))
+	for _, part := range []struct {
+		name  string
+		bytes int64
+	}{
+		{"weights (frozen)", x.Weights}, {"parameters", x.Parameters}, {"gradients", x.Gradients}, {"optimizer", x.Optimizer},
+		{"activations", x.Activations}, {"staging", x.Staging}, {"workspace", x.Workspace}, {"other", x.Other},
+	} {
+		fmt.Fprintf(w, "\t%s\t%s\t%d bytes\n", part.name, size(part.bytes), part.bytes)
+	}
+	fmt.Fprintf(w, "micro-step\t%.3g GFLOP for %d tokens, %d operations\n", p.FLOPs/1e9, p.Bucket.Tokens, p.Calls)
+	w.Flush()
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}
+
+// count is a number of parameters for people.
+func count(n int) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.2f B", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.2f M", float64(n)/1e6)
+	}
+	return fmt.Sprint(n)
+}

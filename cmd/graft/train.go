@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/train"
+)
+
+func runFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		setFlag(),
+		&cli.StringFlag{Name: "device", Usage: "auto, cpu, cuda:N or reference; the same as --set device=…"},
+		&cli.StringFlag{Name: "memory", Usage: "refuse a plan beyond this, as 24GiB; the same as --set memory.limit=…"},
+		jsonFlag(),
+	}, more...)
+}
+
+func trainCommand() *cli.Command {
+	return &cli.Command{
+		Name: "train", Usage: "train a run file", ArgsUsage: "RUN.yaml",
+		Description: "graft train run.yaml\n" +
+			"graft train run.yaml --set optim.learning_rate=1e-4 --set train.output_dir=runs/b\n" +
+			"graft train run.yaml --resume auto",
+		Flags: runFlags(
+			&cli.StringFlag{Name: "resume", Usage: "auto: go on from the newest checkpoint of train.output_dir, if there is one"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "check everything and print the plan, without training"},
+		),
+		Action: func(c *cli.Context) error {
+			if r := c.String("resume"); r != "" && r != "auto" {
+				return failure.Usage("--resume %s: want auto", r)
+			}
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			if err := cfg.Require("train.output_dir"); err != nil {
+				return err
+			}
+			if err := cfg.CheckOutput(c.IsSet("resume")); err != nil && !c.Bool("dry-run") {
+				return err
+			}
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Stdin: os.Stdin})
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			describe(os.Stderr, run)
+			if c.Bool("dry-run") {
+				return nil
+			}
+			result, err := run.Train(c.Context, c.IsSet("resume"), progress(run.Loader.Steps()))
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(result)
+			}
+			printResult(result)
+			return nil
+		},
+	}
+}
+
+func printResult(r train.Result) {
+	fmt.Printf("steps      %d\nloss       %.4f\n", r.Steps, r.Loss)
+	if r.EvalBefore != nil && r.EvalAfter != nil {
+		fmt.Printf("eval loss  %.4f before, %.4f after\n", *r.EvalBefore, *r.EvalAfter)
+	}
+	fmt.Printf("speed      %.0f tokens/s\n", r.TokensPerSec)
+	if r.Skipped > 0 {
+		fmt.Printf("skipped    %d steps that were not finite\n", r.Skipped)
+	}
+	fmt.Printf("memory     planned %s, used %s\n", size(r.Planned.Total()), size(r.Used.Total()))
+	fmt.Printf("written    %s\n", r.Output)
+}
+
+// progress shows a line that changes on a terminal, and plain lines otherwise.
+func progress(total int) func(train.Event) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		last := time.Time{}
+		return func(e train.Event) {
+			switch {
+			case e.Message != "":
+				fmt.Fprintln(os.Stderr, e.Message)
+			case e.Step == 1 || e.Step == e.TotalSteps || e.EvalLoss != nil || time.Since(last) > 5*time.Second:
+				last = time.Now()
+				fmt.Fprintln(os.Stderr, eventLine(e))
+			}
+		}
+	}
+	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowCount(),
+		progressbar.OptionSetWidth(24), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	return func(e train.Event) {
+		if e.Message != "" || e.EvalLoss != nil {
+			bar.Clear()
+			fmt.Fprintln(os.Stderr, strings.TrimSpace(e.Message+eventLineIf(e)))
+		}
+		if e.Step > 0 {
+			bar.Describe(fmt.Sprintf("loss %.4f  %.0f tokens/s", e.Loss, e.TokensPerSec))
+			bar.Set(e.Step)
+		}
+	}
+}
+
+func eventLineIf(e train.Event) string {
+	if e.Message != "" {
+		return ""
+	}
+	return eventLine(e)
+}
+
+func eventLine(e train.Event) string {
+	line := fmt.Sprintf("step %d/%d  loss %.4f  grad_norm %.3f  lr %.2e  %.0f tokens/s  %s left",
+		e.Step, e.TotalSteps, e.Loss, e.GradNorm, e.LR, e.TokensPerSec, e.Left.Round(time.Second))
+	if e.EvalLoss != nil {
+		line += fmt.Sprintf("  eval_loss %.4f", *e.EvalLoss)
+	}
+	return line
+}
+
+// newLoading shows how far the loading of weights is, if it takes a while.
+func newLoading() func(what string, done, total int64) {
+	began, shown := time.Now(), 0
+	return func(what string, done, total int64) {
+		percent := int(100 * done / max(total, 1))
+		if time.Since(began) > 2*time.Second && percent >= shown+10 && done < total {
+			shown = percent
+			fmt.Fprintf(os.Stderr, "%s: %d %%\n", what, percent)
+		}
+	}
+}

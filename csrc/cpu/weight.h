@@ -1,0 +1,34 @@
+// Weights as the CPU reads them: dense, or NF4 with its scales.
+#pragma once
+#include "cpu.h"
+
+namespace graft::cpu {
+
+extern const float kNF4Table[16];
+// The 256 values of bitsandbytes' signed dynamic map.
+extern const float* const kDynamicMap;
+
+// The scales of an NF4 matrix: float32, or doubly quantised.
+struct NF4Scales {
+    const float* absmax = nullptr;
+    const uint8_t* codes = nullptr;
+    const float* nested = nullptr;
+    float offset = 0;
+
+    // The scale of a block of 64. Product and sum are rounded apart, as
+    // bitsandbytes does: the barrier keeps the compiler from fusing them.
+    float operator()(int64_t block) const {
+        if (absmax) return absmax[block];
+        float product = kDynamicMap[codes[block]] * nested[block / 256];
+        asm("" : "+m"(product));
+        return product + offset;
+    }
+};
+
+// A weight [out, in] for activations of a type: its parts are there, in one of
+// the storage forms.
+graft_status* check_weight(const graft_weight&, graft_dtype activations);
+inline bool is_nf4(const graft_weight& w) { return given(w.absmax); }
+NF4Scales nf4_scales(const graft_weight&);
+
+}  // namespace graft::cpu

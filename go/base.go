@@ -1,0 +1,156 @@
+package graft
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/chat"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/hub"
+	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
+	"github.com/graftlm/graft/go/tokenizer"
+)
+
+// Base is a model directory with what is read from it before its weights.
+type Base struct {
+	Dir       string
+	Files     *hub.Model
+	Config    model.Config
+	Tokenizer *tokenizer.Tokenizer // nil if the directory has none
+	Types     nn.Types             // what a run computes in
+}
+
+// OpenBase opens a Hugging Face model directory. dtype is auto, f32 or bf16;
+// auto is the checkpoint's own, bf16 for a float16 one.
+func OpenBase(dir, dtype string) (*Base, error) {
+	files, err := hub.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Base{Dir: dir, Files: files}
+	if err := b.read(dtype); err != nil {
+		files.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Base) read(dtype string) (err error) {
+	if b.Config, err = model.ParseConfig(b.Dir+"/config.json", b.Files.Config.Bytes()); err != nil {
+		return err
+	}
+	if b.Tokenizer, err = tokenizer.Load(b.Dir); errors.Is(err, failure.ErrNoInput) {
+		b.Tokenizer, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if b.Tokenizer != nil && b.Tokenizer.Size() > b.Config.Vocab {
+		return failure.Data("%s: the tokenizer has %d tokens, the embedding %d rows", b.Dir, b.Tokenizer.Size(), b.Config.Vocab)
+	}
+	b.Types, err = types(dtype, b.Files)
+	return err
+}
+
+// types decides what is computed in.
+func types(dtype string, files *hub.Model) (nn.Types, error) {
+	if dtype == "auto" || dtype == "" {
+		dtype = "f32"
+		for _, t := range files.Tensors() {
+			if t.DType == "BF16" || t.DType == "F16" {
+				dtype = "bf16"
+			}
+		}
+	}
+	switch dtype {
+	case "f32":
+		return nn.Float32, nil
+	case "bf16":
+		return nn.BFloat, nil
+	}
+	return nn.Types{}, failure.Config("model.dtype: %q, want auto, f32 or bf16", dtype)
+}
+
+// Template gives the chat template of a setting: tokenizer (the model's own),
+// a built-in name, or the path of a .jinja file.
+func (b *Base) Template(setting string) (*chat.Template, error) {
+	if setting == "" || setting == "tokenizer" {
+		return chat.FromModelDir(b.Dir)
+	}
+	if t, ok := chat.Builtin(setting); ok {
+		return t, nil
+	}
+	source, err := os.ReadFile(setting)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, failure.Config("data.template: %q is no built-in template and no file; use tokenizer, one of %v, or the path of a .jinja file", setting, chat.BuiltinNames())
+	} else if err != nil {
+		return nil, failure.As(failure.ErrIO, err)
+	}
+	return chat.Parse(setting, string(source))
+}
+
+// SpecialTokens are the variables that templates see.
+func (b *Base) SpecialTokens() map[string]string {
+	s := b.Files.Special
+	tokens := map[string]string{}
+	for name, text := range map[string]string{"bos_token": s.BOS, "eos_token": s.EOS, "pad_token": s.Pad, "unk_token": s.Unknown} {
+		if text != "" {
+			tokens[name] = text
+		}
+	}
+	return tokens
+}
+
+// StopTokens are the ids that end a text.
+func (b *Base) StopTokens() []int32 {
+	var ids []int32
+	for _, id := range b.Files.Generation.EOS {
+		ids = append(ids, int32(id))
+	}
+	if b.Tokenizer != nil {
+		if id, ok := b.Tokenizer.ID(b.Files.Special.EOS); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Close closes the weight files.
+func (b *Base) Close() error { return b.Files.Close() }
+
+// Attach adds a PEFT adapter directory to a model of the base, and gives the
+// values of its parameters. scale multiplies its effect.
+func Attach(m *model.Model, dir string, scale float64) (lora.Config, map[string][]float32, error) {
+	c, err := lora.Read(dir)
+	if err != nil {
+		return c, nil, err
+	}
+	c.Alpha *= scale
+	for k := range c.AlphaPattern {
+		c.AlphaPattern[k] *= scale
+	}
+	if err := c.Attach(m, 0); err != nil {
+		return c, nil, failure.As(failure.ErrData, err)
+	}
+	values, err := c.Load(dir, m)
+	return c, values, err
+}
+
+// load reads the base onto a device and sets further values.
+func (b *Base) load(ctx context.Context, dev bindings.Device, m *model.Model, values map[string][]float32, progress func(done, total int64)) error {
+	if err := m.Load(ctx, dev, b.Files, progress); err != nil {
+		return err
+	}
+	for _, p := range m.Params.All {
+		if v, ok := values[p.Name]; ok {
+			if err := model.Upload(dev, p.Value, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+// Package checkpoint keeps the state of a run so that it resumes bit for bit.
+//
+// A checkpoint is a directory, checkpoints/step-N, that is complete or not
+// there: it is written under another name, synced and renamed, and its
+// MANIFEST.json has the size and SHA-256 of each file. Which one is the latest
+// is computed, never noted: the newest whose manifest verifies.
+//
+// The state is small because randomness has none: every random number is a
+// function of the seed and the step. It is neutral to the device.
+package checkpoint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/safetensors"
+)
+
+// Format is the version of the files. A newer one is refused.
+const Format = 1
+
+const (
+	manifestFile = "MANIFEST.json"
+	stateFile    = "state.json"
+	tensorsFile  = "state.safetensors"
+)
+
+// State is what a run needs to go on.
+type State struct {
+	Step  int  `json:"step"` // optimizer steps done, skipped ones included
+	Final bool `json:"final"`
+	// Identity has what must be the same to resume: hashes of the
+	// configuration, the base, the data.
+	Identity map[string]string `json:"identity"`
+	// Params lists the trainable parameters in the order of the buffers.
+	Params []Param `json:"params"`
+	// Skipped are the steps that were not applied because a number was not
+	// finite.
+	Skipped []int `json:"skipped,omitempty"`
+	// Best is the lowest evaluation loss so far and its step, if there was an
+	// evaluation.
+	Best     float64 `json:"best,omitempty"`
+	BestStep int     `json:"best_step,omitempty"`
+
+	Values   []float32 `json:"-"`
+	ExpAvg   []float32 `json:"-"`
+	ExpAvgSq []float32 `json:"-"`
+	Report   []float32 `json:"-"` // with the count of applied steps
+}
+
+// Param is a trainable parameter.
+type Param struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"`
+}
+
+type stateJSON struct {
+	Format int `json:"format"`
+	*State
+}
+
+type manifest struct {
+	Format int            `json:"format"`
+	Files  []manifestItem `json:"files"`
+}
+
+type manifestItem struct {
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Store is the checkpoints directory of a run.
+type Store struct {
+	Dir    string
+	Writer atomicfs.Writer
+	Keep   int // how many to keep; at least 2
+}
+
+// Open makes the directory if need be.
+func Open(dir string, keep int) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, failure.IO("%w", err)
+	}
+	return &Store{Dir: dir, Writer: atomicfs.Writer{FS: atomicfs.OS{}}, Keep: max(2, keep)}, nil
+}
+
+// Save writes step-N and then removes old checkpoints. extra may add files (an
+// adapter); it may be nil. A checkpoint of the step that is there and verifies
+// stays as it is.
+func (s *Store) Save(st *State, extra func(*atomicfs.Dir) error) (string, error) {
+	path := s.path(st.Step)
+	if _, err := os.Stat(path); err == nil {
+		if verify(path) == nil {
+			return path, nil
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return "", failure.IO("%w", err)
+		}
+	}
+	err := s.Writer.WriteDir(path, func(d *atomicfs.Dir) error {
+		m := &recorder{dir: d, manifest: manifest{Format: Format}}
+		text, err := json.MarshalIndent(stateJSON{Format, st}, "", " ")
+		if err != nil {
+			return err
+		}
+		if err := m.WriteFile(stateFile, text); err != nil {
+			return err
+		}
+		tensors := []safetensors.Tensor{
+			vector("values", st.Values), vector("exp_avg", st.ExpAvg),
+			vector("exp_avg_sq", st.ExpAvgSq), vector("report", st.Report),
+		}
+		if err := m.Stream(tensorsFile, func(w io.Writer) error { return safetensors.Encode(w, tensors, nil) }); err != nil {
+			return err
+		}
+		if text, err = json.MarshalIndent(m.manifest, "", " "); err != nil {
+			return err
+		}
+		if extra != nil {
+			if err := extra(d); err != nil {
+				return err
+			}
+		}
+		return d.WriteFile(manifestFile, text)
+	})
+	if err != nil {
+		return "", err
+	}
+	return path, s.prune(st.Step)
+}
+
+func (s *Store) path(step int) string { return filepath.Join(s.Dir, fmt.Sprintf("step-%d", step)) }
+
+func vector(name string, v []float32) safetensors.Tensor {
+	b := make([]byte, 4*len(v))
+	safetensors.F32ToBytes(b, v)
+	return safetensors.Tensor{Name: name, DType: "F32", Shape: []int{len(v)}, Data: b}
+}
+
+// recorder notes the hash of what it writes.
+type recorder struct {
+	dir      *atomicfs.Dir
+	manifest manifest
+}
+
+func (r *recorder) WriteFile(name string, data []byte) error {
+	return r.Stream(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+func (r *recorder) Stream(name string, write func(io.Writer) error) error {
+	h, n := sha256.New(), int64(0)
+	err := r.dir.Stream(name, func(w io.Writer) error {
+		c := &counter{}
+		defer func() { n = c.n }()
+		return write(io.MultiWriter(w, h, c))
+	})
+	r.manifest.Files = append(r.manifest.Files, manifestItem{name, n, hex.EncodeToString(h.Sum(nil))})
+	return err
+}
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) { c.n += int64(len(p)); return len(p), nil }
+
+// Steps lists the checkpoints that are there, newest first, verified or not.
+func (s *Store) Steps() ([]int, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, failure.IO("%w", err)
+	}
+	var steps []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "step-")); err == nil && e.IsDir() && n >= 0 {
+			steps = append(steps, n)
+		}
+	}
+	slices.Sort(steps)
+	slices.Reverse(steps)
+	return steps, nil
+}
+
+// Latest reads the newest checkpoint that verifies; nil if there is none. The
+// warnings say which were passed over and why.
+func (s *Store) Latest() (st *State, warnings []string, err error) {
+	steps, err := s.Steps()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range steps {
+		st, err := Read(s.path(n))
+		if err == nil {
+			return st, warnings, nil
+		}
+		warnings = append(warnings, fmt.Sprintf("passing over %v", err))
+	}
+	return nil, warnings, nil
+}
+
+// prune removes what is older than the newest Keep checkpoints that verify.
+func (s *Store) prune(newest int) error {
+	if err := verify(s.path(newest)); err != nil {
+		return failure.IO("the checkpoint that was just written does not verify: %w", err)
+	}
+	steps, err := s.Steps()
+	if err != nil {
+		return err
+	}
+	kept := 0
+	for _, n := range steps {
+		if n > newest {
+			continue
+		}
+		if kept < s.Keep {
+			if verify(s.path(n)) == nil {
+				kept++
+			}
+			continue
+		}
+		if err := os.RemoveAll(s.path(n)); err != nil {
+			return failure.IO("%w", err)
+		}
+	}
+	return nil
+}

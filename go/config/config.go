@@ -1,0 +1,111 @@
+package config
+
+// Config is a run, complete: every key has a value.
+type Config struct {
+	Device     string     `yaml:"device" default:"auto" match:"^(auto|cpu|cuda:[0-9]{1,3}|pjrt:.+)$" form:"auto, cpu, cuda:N or pjrt:PLUGIN" doc:"Where the step runs; auto takes a GPU if there is one."`
+	Threads    int        `yaml:"threads" range:"[0,4096]" aka:"num_threads n_threads" doc:"CPU threads; 0 is one for each core."`
+	Model      Model      `yaml:"model" doc:"The base model."`
+	Method     Method     `yaml:"method" aka:"peft adapter lora" doc:"What is trained."`
+	Data       Data       `yaml:"data" aka:"dataset datasets" doc:"Records, and how they become tokens."`
+	Train      Train      `yaml:"train" aka:"training" doc:"The loop."`
+	Optim      Optim      `yaml:"optim" aka:"optimizer" doc:"The optimizer and its schedule."`
+	Memory     Memory     `yaml:"memory" doc:"What the run may use."`
+	Eval       Eval       `yaml:"eval" aka:"evaluation" doc:"Evaluation during the run."`
+	Checkpoint Checkpoint `yaml:"checkpoint" aka:"save" doc:"Resumable states."`
+	Log        Log        `yaml:"log" aka:"logging" doc:"What is recorded."`
+
+	origins map[string]string // where the value of each key was given
+}
+
+// Model is the base model.
+type Model struct {
+	Path  string `yaml:"path" aka:"base_model model_name_or_path name" doc:"A Hugging Face model directory."`
+	DType string `yaml:"dtype" default:"auto" enum:"auto|f32|bf16" aka:"torch_dtype bf16 precision" doc:"The type computed in; auto is the checkpoint's, bf16 for f16."`
+}
+
+// Method is what is trained. Type comes first: others depend on it.
+type Method struct {
+	Type         string             `yaml:"type" default:"lora" enum:"full|lora" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers."`
+	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
+	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
+	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora" aka:"dropout" doc:"Dropout on the input of the addition."`
+	Targets      Modules            `yaml:"target_modules" default:"all-linear" only:"lora" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
+	Exclude      Modules            `yaml:"exclude_modules" default:"[]" only:"lora" doc:"Taken out of target_modules; same rules."`
+	UseRSLora    bool               `yaml:"use_rslora" only:"lora" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
+	RankPattern  map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora" doc:"Another r for names matching a pattern."`
+	AlphaPattern map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora" doc:"Another lora_alpha for names matching a pattern."`
+	Init         string             `yaml:"init" default:"default" enum:"default|gaussian" only:"lora" aka:"init_lora_weights" doc:"How A begins: uniform as in PEFT, or normal with deviation 1/r. B is zero."`
+	InitFrom     string             `yaml:"init_from" only:"lora" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
+	Layers       []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora" doc:"Only these layers; none given is all."`
+}
+
+// Data is what is trained on.
+type Data struct {
+	Train        []Source `yaml:"train" default:"[]" short:"path" aka:"datasets train_file path" doc:"Training files: a path, a list of paths, or a list of objects."`
+	Eval         []Source `yaml:"eval" default:"[]" short:"path" aka:"test_datasets validation val eval_dataset" doc:"Evaluation files, as train."`
+	ValSetSize   float64  `yaml:"val_set_size" range:"[0,1e9]" aka:"val_size eval_ratio" doc:"Records of train kept for evaluation: a share below 1, or a number of them."`
+	Template     string   `yaml:"template" default:"tokenizer" aka:"chat_template" doc:"tokenizer (the model's own), a built-in name, or the path of a .jinja file."`
+	TrainOn      string   `yaml:"train_on" default:"assistant" enum:"assistant|completion|last|all" aka:"train_on_inputs train_on_completions" doc:"Which tokens carry loss."`
+	MaxSeqLength int      `yaml:"max_seq_length" default:"2048" range:"[1,16777216]" aka:"sequence_len seq_len cutoff_len max_length max_seq_len" doc:"Tokens of the longest sequence."`
+	Packing      bool     `yaml:"packing" default:"true" aka:"sample_packing" doc:"Fill a row with several records; they do not see each other."`
+	OnOverflow   string   `yaml:"on_overflow" default:"error" enum:"error|truncate|drop" aka:"truncation overflow" doc:"What happens to a record longer than max_seq_length."`
+	Shuffle      bool     `yaml:"shuffle" default:"true" doc:"A new order in each epoch."`
+	OnError      string   `yaml:"on_error" default:"stop" enum:"stop|skip" doc:"What happens to a record that cannot be read."`
+}
+
+// Source is a data file.
+type Source struct {
+	Path   string  `yaml:"path" required:"true" aka:"file name" doc:"A JSONL file."`
+	Format string  `yaml:"format" default:"auto" enum:"auto|messages|prompt_completion|text|alpaca|sharegpt|tokens" aka:"type formatting" doc:"The fields of a record; auto looks at the first."`
+	Weight float64 `yaml:"weight" default:"1" range:"(0,1e6]" doc:"How often its records are seen, relative to the others."`
+}
+
+// Train is the loop.
+type Train struct {
+	Epochs       int     `yaml:"num_epochs" default:"3" range:"[0,1e6]" aka:"epochs num_train_epochs" doc:"Times through the data."`
+	MaxSteps     int     `yaml:"max_steps" range:"[0,1e9]" aka:"steps iters" doc:"Steps after which to stop; 0 is num_epochs alone."`
+	MicroBatch   int     `yaml:"micro_batch_size" default:"2" range:"[1,1e6]" aka:"per_device_train_batch_size batch_size" doc:"Rows computed at once; it costs memory."`
+	Accumulation int     `yaml:"gradient_accumulation_steps" default:"8" range:"[1,1e6]" aka:"grad_accum" doc:"Micro-batches in a step."`
+	Seed         int     `yaml:"seed" default:"42" range:"[0,9e18]" doc:"Of every random number of the run."`
+	MaxGradNorm  float64 `yaml:"max_grad_norm" default:"1" range:"[0,1e9]" aka:"gradient_clipping clip" doc:"Longer gradients are scaled down to this; 0 is never."`
+	OutputDir    string  `yaml:"output_dir" aka:"out out_dir" doc:"The run directory."`
+	MaxSkipped   int     `yaml:"max_skipped" default:"5" range:"[0,1e6]" doc:"Non-finite steps skipped before the run is given up."`
+}
+
+// Optim is the optimizer.
+type Optim struct {
+	Name         string     `yaml:"name" default:"adamw" enum:"adamw" aka:"optimizer optim type" doc:"The optimizer."`
+	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
+	WeightDecay  float64    `yaml:"weight_decay" range:"[0,1]" doc:"Decoupled, as in AdamW."`
+	Betas        [2]float64 `yaml:"betas" default:"[0.9,0.999]" range:"[0,1)" aka:"adam_betas" doc:"Decay of the two moments."`
+	Eps          float64    `yaml:"eps" default:"1e-8" range:"(0,1]" aka:"adam_epsilon" doc:"Added to the root of the second moment."`
+	Scheduler    string     `yaml:"lr_scheduler" default:"cosine" enum:"linear|cosine|constant" aka:"lr_scheduler_type scheduler" doc:"The learning rate after warm-up."`
+	WarmupRatio  float64    `yaml:"warmup_ratio" default:"0.03" range:"[0,1]" aka:"warmup" doc:"Share of the steps in which the rate rises from 0."`
+	WarmupSteps  int        `yaml:"warmup_steps" range:"[0,1e9]" doc:"The same as a number of steps; then warmup_ratio is not used."`
+}
+
+// Memory is what the run may use.
+type Memory struct {
+	Limit         Size   `yaml:"limit" default:"auto" aka:"max_memory" doc:"auto is what the device has free; else as 24GiB. A plan beyond it is refused."`
+	Checkpointing string `yaml:"checkpointing" default:"none" enum:"none|full" aka:"gradient_checkpointing" doc:"full recomputes each layer in the backward pass instead of keeping it."`
+}
+
+// Eval is the evaluation during the run.
+type Eval struct {
+	Every   int      `yaml:"every" default:"200" range:"[0,1e9]" aka:"eval_steps steps" doc:"Steps between evaluations; 0 is only at the end."`
+	Metrics []string `yaml:"metrics" default:"[loss]" enum:"loss|ppl|acc" doc:"What is reported."`
+}
+
+// Checkpoint is the saving of resumable states.
+type Checkpoint struct {
+	Every int `yaml:"every" default:"200" range:"[0,1e9]" aka:"save_steps steps" doc:"Steps between checkpoints; 0 is only at the end."`
+	Keep  int `yaml:"keep" default:"3" range:"[2,1e6]" aka:"save_total_limit" doc:"How many stay."`
+}
+
+// Log is what is recorded.
+type Log struct {
+	Every       int  `yaml:"every" default:"1" range:"[1,1e9]" aka:"logging_steps steps" doc:"Steps between records."`
+	JSONL       bool `yaml:"jsonl" default:"true" doc:"metrics.jsonl."`
+	TensorBoard bool `yaml:"tensorboard" default:"true" doc:"TensorBoard event files."`
+	HTML        bool `yaml:"html" default:"true" doc:"report.html."`
+}

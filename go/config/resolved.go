@@ -1,0 +1,67 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// Resolved is the run file that says everything: each key that has a meaning
+// for the method, its value, and in a comment where that came from. Read
+// again, it gives the same Config.
+func (c *Config) Resolved() []byte {
+	var b bytes.Buffer
+	c.write(&b, reflect.ValueOf(c).Elem(), "", 0)
+	return b.Bytes()
+}
+
+func (c *Config) write(b *bytes.Buffer, v reflect.Value, prefix string, depth int) {
+	for _, f := range fields(v.Type()) {
+		indent, path, value := strings.Repeat("  ", depth), prefix+f.name, v.FieldByIndex(f.Index)
+		if only := f.tag("only"); only != "" && only != c.Method.Type {
+			continue
+		}
+		if f.section() {
+			fmt.Fprintf(b, "%s%s:\n", indent, f.name)
+			c.write(b, value, path+".", depth+1)
+			continue
+		}
+		fmt.Fprintf(b, "%s%s: %s  # %s\n", indent, f.name, spell(plainValue(value)), c.origins[path])
+	}
+}
+
+// lookup is the value of a key.
+func (c *Config) lookup(k Key) reflect.Value {
+	v := reflect.ValueOf(c).Elem()
+	for _, name := range strings.Split(k.Path, ".") {
+		for _, f := range fields(v.Type()) {
+			if f.name == name {
+				v = v.FieldByIndex(f.Index)
+				break
+			}
+		}
+	}
+	return v
+}
+
+var (
+	bare = regexp.MustCompile(`^[A-Za-z./~][A-Za-z0-9_./:~-]*$`)
+	word = regexp.MustCompile(`(?i)^(~|null|true|false|yes|no|on|off|y|n|\.nan|\.?inf|.*:)$`)
+)
+
+// spell is a value as YAML: text bare where it can be, the rest as JSON.
+func spell(v any) string {
+	if s, ok := v.(string); ok && bare.MatchString(s) && !word.MatchString(s) && !decimal.MatchString(s) {
+		return s
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // values are text, finite numbers, lists and maps of them
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,253 @@
+package data
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/graftlm/graft/go/failure"
+)
+
+// packWindow is how many consecutive rows of the order are packed together.
+const packWindow = 1024
+
+// LoaderOptions says how rows become steps.
+type LoaderOptions struct {
+	MaxSeqLength   int  // tokens of a packed sequence
+	MicroBatchSize int  // rows of a micro-batch, or packed sequences
+	Accumulation   int  // micro-batches of a step; the last step of an epoch may have fewer
+	Epochs         int  // of the run; 0 with MaxSteps for as many as it takes
+	MaxSteps       int  // of the run; 0 is no limit
+	Packing        bool // whole rows share a sequence up to MaxSeqLength
+	Shuffle        bool // else the order of the files
+	Seed           uint64
+}
+
+// Loader gives the steps of a run. Step i is a pure function of the rows, the
+// options and i, so the cursor of a run is one number. It is safe for
+// concurrent use.
+type Loader struct {
+	rows   *Rows
+	o      LoaderOptions
+	order  order
+	limit  int // tokens of the largest micro-batch
+	mu     sync.Mutex
+	starts []int // first step of each epoch known so far, and of the next
+	epoch  int   // whose groups are held
+	groups [][]int32
+}
+
+// NewLoader checks the options. Every row must fit MaxSeqLength when packing.
+func NewLoader(rows *Rows, o LoaderOptions) (*Loader, error) {
+	if rows.Len() == 0 {
+		return nil, failure.Data("there are no rows to train on")
+	}
+	if o.MicroBatchSize < 1 || o.Accumulation < 1 {
+		return nil, failure.Config("micro_batch_size and gradient_accumulation_steps must be at least 1, got %d and %d", o.MicroBatchSize, o.Accumulation)
+	}
+	if o.Epochs < 0 || o.MaxSteps < 0 || o.Epochs+o.MaxSteps == 0 {
+		return nil, failure.Config("num_epochs or max_steps must be above 0, got %d and %d", o.Epochs, o.MaxSteps)
+	}
+	l := &Loader{rows: rows, o: o, order: newOrder(rows, o.Shuffle, o.Seed), starts: []int{0}, epoch: -1}
+	if l.order.n == 0 {
+		return nil, failure.Config("the weights of the sources leave no row in an epoch")
+	}
+	longest := 0
+	for i := range rows.Len() {
+		longest = max(longest, rows.Tokens(i))
+	}
+	if o.Packing {
+		if o.MaxSeqLength < longest {
+			return nil, failure.Config("packing needs max_seq_length of at least the longest row, %d tokens; got %d", longest, o.MaxSeqLength)
+		}
+		longest = o.MaxSeqLength
+	}
+	l.limit = longest * o.MicroBatchSize
+	if l.limit > math.MaxInt32 {
+		return nil, failure.Config("a micro-batch of %d tokens is too large; lower micro_batch_size", l.limit)
+	}
+	return l, nil
+}
+
+// StepsPerEpoch is the number of steps of an epoch, which packing may change
+// from one to the next.
+func (l *Loader) StepsPerEpoch(epoch int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reach(epoch + 1)
+	return l.starts[epoch+1] - l.starts[epoch]
+}
+
+// Steps is the number of steps of the run.
+func (l *Loader) Steps() int { return l.TotalSteps(l.o.Epochs, l.o.MaxSteps) }
+
+// TotalSteps is the number of steps of so many epochs, at most maxSteps of
+// them; each is no limit where it is 0.
+func (l *Loader) TotalSteps(epochs, maxSteps int) int {
+	if epochs == 0 {
+		return maxSteps
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e := 1; e <= epochs; e++ {
+		if l.reach(e); maxSteps > 0 && l.starts[e] >= maxSteps {
+			return maxSteps
+		}
+	}
+	return l.starts[epochs]
+}
+
+// Epoch is how many epochs are done before a step.
+func (l *Loader) Epoch(step int) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.find(step)
+	return float64(e) + float64(step-l.starts[e])/float64(l.starts[e+1]-l.starts[e])
+}
+
+// Step gives the micro-batches of a step, filled to their buckets.
+func (l *Loader) Step(i int) []MicroBatch {
+	groups := l.step(i)
+	batches := make([]MicroBatch, len(groups))
+	for b, group := range groups {
+		rows := make([]Row, len(group))
+		for j, r := range group {
+			rows[j] = l.rows.Row(int(r))
+		}
+		batches[b] = Flatten(rows).Fill(l.bucket(group))
+	}
+	return batches
+}
+
+// Documents gives the rows of each micro-batch of a step.
+func (l *Loader) Documents(i int) [][]int32 { return l.step(i) }
+
+// All gives every micro-batch of the run at once, as an evaluation needs them.
+func (l *Loader) All() (batches []MicroBatch) {
+	for i := range l.Steps() {
+		batches = append(batches, l.Step(i)...)
+	}
+	return batches
+}
+
+// Buckets lists the buckets that occur in the run, the largest first.
+func (l *Loader) Buckets() []Bucket {
+	seen := map[Bucket]bool{}
+	for i := range l.Steps() {
+		for _, g := range l.step(i) {
+			seen[l.bucket(g)] = true
+		}
+	}
+	buckets := make([]Bucket, 0, len(seen))
+	for b := range seen {
+		buckets = append(buckets, b)
+	}
+	slices.SortFunc(buckets, func(a, b Bucket) int {
+		return cmp.Or(b.Tokens-a.Tokens, b.Targets-a.Targets, b.Sequences-a.Sequences)
+	})
+	return buckets
+}
+
+// Efficiency is the part of the tokens of an epoch's micro-batches that are
+// real, 0 to 1: the rest fills buckets.
+func (l *Loader) Efficiency(epoch int) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold(epoch)
+	used, held := 0, 0
+	for _, g := range l.groups {
+		for _, r := range g {
+			used += l.rows.Tokens(int(r))
+		}
+		held += l.bucket(g).Tokens
+	}
+	return float64(used) / float64(held)
+}
+
+func (l *Loader) bucket(group []int32) Bucket {
+	tokens, targets := 0, 0
+	for _, r := range group {
+		tokens += l.rows.Tokens(int(r))
+		targets += l.rows.Targets(int(r))
+	}
+	return BucketFor(tokens, len(group), targets, l.limit)
+}
+
+// step gives the groups of a step.
+func (l *Loader) step(i int) [][]int32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	epoch := l.find(i)
+	l.hold(epoch)
+	from := (i - l.starts[epoch]) * l.o.Accumulation
+	return l.groups[from:min(from+l.o.Accumulation, len(l.groups))]
+}
+
+// find is the epoch of a step.
+func (l *Loader) find(step int) int {
+	for l.starts[len(l.starts)-1] <= step {
+		l.reach(len(l.starts))
+	}
+	return sort.SearchInts(l.starts, step+1) - 1
+}
+
+// reach counts the steps up to the start of an epoch.
+func (l *Loader) reach(epoch int) {
+	for e := len(l.starts) - 1; e < epoch; e++ {
+		l.hold(e)
+		l.starts = append(l.starts, l.starts[e]+(len(l.groups)+l.o.Accumulation-1)/l.o.Accumulation)
+	}
+}
+
+// hold makes the groups of an epoch the current ones: the rows of each of its
+// micro-batches.
+func (l *Loader) hold(epoch int) {
+	if l.epoch == epoch {
+		return
+	}
+	sequences := l.sequences(epoch)
+	l.groups = l.groups[:0:0]
+	for part := range slices.Chunk(sequences, l.o.MicroBatchSize) {
+		l.groups = append(l.groups, slices.Concat(part...))
+	}
+	l.epoch = epoch
+}
+
+// sequences are the rows of an epoch in its order, one a sequence, or packed
+// window by window. Packing sorts by length, so a shuffled epoch orders its
+// packed sequences anew.
+func (l *Loader) sequences(epoch int) [][]int32 {
+	rows := l.order.rows(epoch)
+	if !l.o.Packing {
+		return slices.Collect(slices.Chunk(rows, 1))
+	}
+	var out [][]int32
+	for window := range slices.Chunk(rows, packWindow) {
+		lengths := make([]int, len(window))
+		for i, r := range window {
+			lengths[i] = l.rows.Tokens(int(r))
+		}
+		for _, bin := range Pack(lengths, l.o.MaxSeqLength) {
+			slices.Sort(bin) // in the order of the epoch
+			sequence := make([]int32, len(bin))
+			for i, at := range bin {
+				sequence[i] = window[at]
+			}
+			out = append(out, sequence)
+		}
+	}
+	if !l.o.Shuffle {
+		return out
+	}
+	p := Permutation{N: len(out), Seed: mix(l.o.Seed ^ packPurpose), Epoch: uint64(epoch)}
+	mixed := make([][]int32, len(out))
+	for i := range out {
+		mixed[i] = out[p.At(i)]
+	}
+	return mixed
+}
+
+// packPurpose keeps the order of packed sequences apart from that of rows.
+const packPurpose = 0x7061636b // "pack"

@@ -1,0 +1,78 @@
+// Package device opens devices by name:
+//
+//	auto         the CPU, or a GPU if there is one
+//	cpu          the native CPU backend
+//	cuda:0       a GPU, through libgraft_cuda.so
+//	reference    plain Go loops: slow and exact, always there
+//
+// It is the one place, besides tests, that names concrete backends.
+package device
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/bindings/native"
+	"github.com/graftlm/graft/bindings/reference"
+	"github.com/graftlm/graft/go/failure"
+)
+
+// Open gives the backend of a name. threads is for the CPU; 0 means one for
+// each core that may be used.
+func Open(name string, threads int) (bindings.Backend, error) {
+	kind, rest, _ := strings.Cut(name, ":")
+	switch kind {
+	case "", "auto":
+		if b, err := native.CUDA(native.Options{}); err == nil {
+			return b, nil
+		}
+		return cpu(threads)
+	case "cpu":
+		return cpu(threads)
+	case "reference":
+		return reference.New(reference.Float32), nil
+	case "cuda":
+		n, err := strconv.Atoi(rest)
+		if rest == "" {
+			n, err = 0, nil
+		}
+		if err != nil || n < 0 {
+			return nil, failure.Config("device %q: want cuda:N with the number of a GPU", name)
+		}
+		b, err := native.CUDA(native.Options{Device: n})
+		return b, failure.As(failure.ErrUnavailable, err)
+	}
+	return nil, failure.Config("device %q is not known; use auto, cpu, cuda:N or reference", name)
+}
+
+// cpu is the native backend, or, in a build without cgo, the reference.
+func cpu(threads int) (bindings.Backend, error) {
+	if !native.Compiled {
+		return reference.New(reference.Float32), nil
+	}
+	return native.CPU(native.Options{Threads: threads}), nil
+}
+
+// Entry is a device that is there, or one that is not and why.
+type Entry struct {
+	Name    string `json:"name"`
+	Info    string `json:"info,omitempty"`
+	Missing string `json:"missing,omitempty"`
+}
+
+// List tells what is there.
+func List() []Entry {
+	var all []Entry
+	if native.Compiled {
+		all = append(all, Entry{Name: "cpu", Info: native.CPU(native.Options{}).Info()})
+	} else {
+		all = append(all, Entry{Name: "cpu", Missing: "this build has no native code (CGO_ENABLED=0)"})
+	}
+	if b, err := native.CUDA(native.Options{}); err == nil {
+		all = append(all, Entry{Name: "cuda:0", Info: b.Info()})
+	} else {
+		all = append(all, Entry{Name: "cuda:0", Missing: err.Error()})
+	}
+	return append(all, Entry{Name: "reference", Info: reference.New(reference.Float32).Info()})
+}

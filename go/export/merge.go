@@ -1,0 +1,131 @@
+// Package export writes models for others: a base with an adapter merged into
+// its weights, as a Hugging Face directory.
+package export
+
+import (
+	"context"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/hub"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
+	"github.com/graftlm/graft/go/safetensors"
+)
+
+// Merge writes W + Σ scale·B·A for each adapted layer of m, everything else
+// byte for byte, into a new directory. values are those of the adapters by
+// parameter name. The sum is made in float32 and rounded once to the type of
+// the base, as PEFT's merge_and_unload does.
+func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[string][]float32, dir string) error {
+	adapted := map[string]*nn.Linear{}
+	for _, l := range m.Decoder.Linears() {
+		if len(l.Adapters) > 0 {
+			adapted[l.W.Name] = l
+		}
+	}
+	if len(adapted) == 0 {
+		return failure.Data("there is no adapter to merge")
+	}
+	found := 0
+	var tensors []safetensors.Tensor
+	for _, info := range base.Tensors() {
+		t := safetensors.Tensor{Name: info.Name, DType: info.DType, Shape: info.Shape}
+		l := adapted[info.Name]
+		if l == nil {
+			l = adapted["model."+info.Name]
+		}
+		if l != nil {
+			found++
+		}
+		t.Stream = func(w io.Writer) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			raw := make([]byte, info.Bytes())
+			if err := base.ReadAt(info.Name, raw, 0); err != nil {
+				return err
+			}
+			if l != nil {
+				if err := add(raw, info.DType, l, values); err != nil {
+					return err
+				}
+			}
+			_, err := w.Write(raw)
+			return err
+		}
+		tensors = append(tensors, t)
+	}
+	if found != len(adapted) {
+		return failure.Data("the base has %d of the %d layers that the adapter changes: the adapter is for another base", found, len(adapted))
+	}
+	const shard = 5_000_000_000
+	return atomicfs.WriteDir(dir, func(d *atomicfs.Dir) error {
+		if err := base.Copy(d); err != nil {
+			return err
+		}
+		return hub.WriteSharded(d, tensors, shard)
+	})
+}
+
+// add adds the update of a layer to its weight, in the weight's own type.
+func add(raw []byte, t safetensors.DType, l *nn.Linear, values map[string][]float32) error {
+	w := make([]float32, l.W.Len())
+	switch t {
+	case "F32":
+		safetensors.BytesToF32(w, raw)
+	case "BF16":
+		safetensors.BF16ToF32(w, raw)
+	case "F16":
+		safetensors.F16ToF32(w, raw)
+	default:
+		return failure.Data("%s has type %s, want F32, BF16 or F16", l.W.Name, t)
+	}
+	for _, a := range l.Adapters {
+		AddUpdate(w, values[a.A.Name], values[a.B.Name], l.Out(), l.In(), a.A.Shape[0], a.Scale)
+	}
+	for i, v := range w {
+		if v-v != 0 {
+			return failure.Data("%s: element %d would be %v", l.W.Name, i, v)
+		}
+	}
+	switch t {
+	case "F32":
+		safetensors.F32ToBytes(raw, w)
+	case "BF16":
+		safetensors.F32ToBF16(raw, w)
+	case "F16":
+		safetensors.F32ToF16(raw, w)
+	}
+	return nil
+}
+
+// AddUpdate is w += scale·b·a; w [out, in], b [out, r], a [r, in].
+func AddUpdate(w, a, b []float32, out, in, r int, scale float64) {
+	var wait sync.WaitGroup
+	workers := min(runtime.NumCPU(), out)
+	for k := range workers {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			sum := make([]float32, in)
+			for o := out * k / workers; o < out*(k+1)/workers; o++ {
+				clear(sum)
+				for j := range r {
+					f := b[o*r+j]
+					for i, x := range a[j*in : (j+1)*in] {
+						sum[i] += f * x
+					}
+				}
+				row := w[o*in : (o+1)*in]
+				for i, s := range sum {
+					row[i] += float32(scale) * s
+				}
+			}
+		}()
+	}
+	wait.Wait()
+}

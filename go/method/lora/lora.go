@@ -1,0 +1,108 @@
+// Package lora is low-rank adaptation (arXiv 2106.09685) with the semantics of
+// PEFT: y = W·x + s·B·A·drop(x) on the chosen linear layers of a frozen base,
+// with s = lora_alpha/r, or lora_alpha/√r with rsLoRA (arXiv 2312.03732). The
+// result is an adapter directory that PEFT loads, and the reverse.
+package lora
+
+import (
+	"math"
+
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
+)
+
+// Config is the settings of LoRA, under PEFT's names.
+type Config struct {
+	R       int
+	Alpha   float64
+	Dropout float64
+	// Targets are names of linear layers ("q_proj"), or the one entry
+	// "all-linear"; with Regex the one entry is a regular expression that has
+	// to match a whole module path.
+	Targets  []string
+	Regex    bool
+	Exclude  []string
+	Layers   []int // layers_to_transform; empty: all
+	RSLoRA   bool
+	Gaussian bool // init_lora_weights "gaussian": A normal with deviation 1/r
+	// RankPattern and AlphaPattern override r and alpha where a key matches
+	// the end of a module path.
+	RankPattern  map[string]int
+	AlphaPattern map[string]float64
+	BaseModel    string // base_model_name_or_path of adapter_config.json
+}
+
+var _ method.Method = Config{}
+
+// Name is "lora".
+func (Config) Name() string { return "lora" }
+
+// Attach adds A and B to each chosen layer. A starts as
+// U(−1/√in, 1/√in), B as zero, so that the model starts as the base.
+func (c Config) Attach(m *model.Model, seed uint64) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	chosen, err := c.choose(m)
+	if err != nil {
+		return err
+	}
+	for i, l := range chosen {
+		r, alpha := c.rank(l.Name)
+		if most := min(l.In(), l.Out()); r > most {
+			return failure.Config("method.r: %d exceeds %d, the smaller side of %s", r, most, l.Name)
+		}
+		scale := alpha / float64(r)
+		if c.RSLoRA {
+			scale = alpha / math.Sqrt(float64(r))
+		}
+		site := uint32(i)
+		a := m.Params.Add(&nn.Param{
+			Name: l.Name + ".lora_A.weight", Shape: []int{r, l.In()}, Trainable: true,
+			Init: func(v []float32) { c.initA(v, r, l.In(), seed, site) },
+		})
+		b := m.Params.Add(&nn.Param{
+			Name: l.Name + ".lora_B.weight", Shape: []int{l.Out(), r}, Trainable: true,
+			Init: func(v []float32) { clear(v) },
+		})
+		l.Adapters = append(l.Adapters, &nn.Adapter{A: a, B: b, Scale: scale, Dropout: c.Dropout, Site: site})
+	}
+	return nil
+}
+
+func (c Config) check() error {
+	switch {
+	case c.R < 1:
+		return failure.Config("method.r: %d, want at least 1", c.R)
+	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
+		return failure.Config("method.lora_alpha: %v, want a positive number", c.Alpha)
+	case !(c.Dropout >= 0 && c.Dropout < 1):
+		return failure.Config("method.lora_dropout: %v, want 0 up to, not including, 1", c.Dropout)
+	}
+	return nil
+}
+
+// initA draws from Philox keyed by the seed, one counter a layer; so a layer's
+// first values do not depend on which other layers are adapted before it.
+func (c Config) initA(v []float32, r, in int, seed uint64, site uint32) {
+	key := [2]uint32{uint32(seed), uint32(seed >> 32)}
+	bound := 1 / math.Sqrt(float64(in))
+	for i := 0; i < len(v); i += 4 {
+		w := bindings.Philox([4]uint32{uint32(i / 4), site, 0, purposeInit}, key)
+		for j := 0; j < 4 && i+j < len(v); j++ {
+			u := (float64(w[j]) + 0.5) / (1 << 32)
+			v[i+j] = float32((2*u - 1) * bound)
+			if c.Gaussian {
+				angle := 2 * math.Pi * (float64(w[(j+1)%4]) + 0.5) / (1 << 32)
+				v[i+j] = float32(math.Sqrt(-2*math.Log(u)) * math.Cos(angle) / float64(r))
+			}
+		}
+	}
+}
+
+// purposeInit tells the numbers of initialisation from those of dropout, which
+// use the same key with a step and micro-batch in the last two words.
+const purposeInit = 0xA0000000

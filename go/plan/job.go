@@ -1,0 +1,160 @@
+// Package plan tells what a run needs before anything is allocated. It reads
+// the very programs that will run on a device that only counts, so the plan is
+// exact: train reserves these bytes and no others.
+//
+//	job := plan.Job{Model: m, Types: nn.BFloat, Profile: bindings.CPUProfile(2), Train: buckets}
+//	p, err := job.Count()
+//	fmt.Println(p.Bytes.Total(), p.FLOPs)
+package plan
+
+import (
+	"fmt"
+
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/bindings/count"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
+)
+
+// Job is everything that decides the memory of a training run. The method has
+// marked what is trainable before.
+type Job struct {
+	Model   *model.Model
+	Types   nn.Types
+	Profile bindings.Profile
+	Hyper   nn.Hyper
+	Train   []nn.Bucket // of training micro-batches
+	Eval    []nn.Bucket // of evaluation micro-batches
+}
+
+// Placed is a job with a place for each of its tensors.
+type Placed struct {
+	Job
+	Memory  *bindings.Memory
+	Report  nn.Report
+	Staging *nn.Staging
+}
+
+// Place lays the job out. The same calls plan and run.
+func (j Job) Place(m *bindings.Memory) *Placed {
+	j.Model.Params.Layout(m, j.Types, len(j.Train) > 0)
+	all := append(append([]nn.Bucket(nil), j.Train...), j.Eval...)
+	return &Placed{
+		Job: j, Memory: m,
+		Report:  nn.NewReport(m, j.Types),
+		Staging: nn.NewStaging(m, j.Types, all, j.Model.Config.Rope.Dim/2),
+	}
+}
+
+// Reading gives the programs of the job the operations of a device.
+func (p *Placed) Reading(ops bindings.Ops) nn.Reading {
+	return nn.Reading{Ops: ops, Memory: p.Memory, Profile: p.Profile, Types: p.Types}
+}
+
+// The programs of a run.
+
+// Clear begins a step, or an evaluation.
+func (p *Placed) Clear(ops bindings.Ops) { nn.Clear(p.Reading(ops), p.Model.Params, p.Report) }
+
+// ClearLoss begins an evaluation.
+func (p *Placed) ClearLoss(ops bindings.Ops) { ops.Zero(p.Report.Loss()) }
+
+// Micro is a micro-batch of a training step.
+func (p *Placed) Micro(b nn.Bucket) func(bindings.Ops) {
+	return func(ops bindings.Ops) {
+		nn.Micro(p.Reading(ops), p.Model.Decoder, p.Model.Params, p.Report, p.Staging.Batch(b))
+	}
+}
+
+// Loss is a micro-batch of an evaluation.
+func (p *Placed) Loss(b nn.Bucket) func(bindings.Ops) {
+	return func(ops bindings.Ops) {
+		p.Model.Decoder.Loss(p.Reading(ops), p.Report.Loss(), p.Staging.Batch(b))
+	}
+}
+
+// Update ends a step.
+func (p *Placed) Update(ops bindings.Ops) {
+	nn.Update(p.Reading(ops), p.Model.Params, p.Report, p.Staging.LR(), p.Hyper)
+}
+
+// Plan is what a job needs.
+type Plan struct {
+	Bytes bindings.Plan
+	Parts Parts
+	// FLOPs of one training micro-batch of the largest bucket, forward and
+	// backward, counted from the operations.
+	FLOPs  float64
+	Bucket nn.Bucket // the largest
+	Calls  int       // operations of that micro-batch
+}
+
+// Parts are the bytes by what they hold. They add up to the total of Bytes.
+type Parts struct {
+	Weights     int64 `json:"weights"`     // frozen base
+	Parameters  int64 `json:"parameters"`  // trainable
+	Gradients   int64 `json:"gradients"`   //
+	Optimizer   int64 `json:"optimizer"`   // two moments
+	Activations int64 `json:"activations"` // at the peak, scratch included
+	Staging     int64 `json:"staging"`     // batches on the device
+	Workspace   int64 `json:"workspace"`   // packing buffers of the device
+	Other       int64 `json:"other"`       // report and alignment
+}
+
+// Count reads every program of the job on the counting device. An error means
+// that a program breaks a rule of the operations: a fault of graft.
+func (j Job) Count() (Plan, error) {
+	mem := bindings.NewMemory()
+	placed := j.Place(mem)
+	var p Plan
+	read := func(name string, program func(bindings.Ops)) (*count.Device, error) {
+		d := count.New(mem)
+		program(d)
+		if err := d.Err(); err != nil {
+			return nil, failure.Internal("the program %q is faulty: %w", name, err)
+		}
+		return d, nil
+	}
+	for _, b := range j.Train {
+		d, err := read(fmt.Sprintf("micro-step %v", b), placed.Micro(b))
+		if err != nil {
+			return p, err
+		}
+		if d.Flops > p.FLOPs {
+			p.FLOPs, p.Bucket, p.Calls = d.Flops, b, d.Ops()
+		}
+	}
+	if len(j.Train) > 0 {
+		for name, program := range map[string]func(bindings.Ops){"clear": placed.Clear, "update": placed.Update} {
+			if _, err := read(name, program); err != nil {
+				return p, err
+			}
+		}
+	}
+	for _, b := range j.Eval {
+		if _, err := read(fmt.Sprintf("evaluation %v", b), placed.Loss(b)); err != nil {
+			return p, err
+		}
+	}
+	p.Bytes = mem.Peak()
+	p.Bytes[bindings.Workspace] = j.Profile.WorkspaceBytes
+	p.Parts = placed.parts(p.Bytes)
+	return p, nil
+}
+
+func (p *Placed) parts(b bindings.Plan) Parts {
+	s := p.Model.Params
+	x := Parts{
+		Weights: b[bindings.Frozen], Activations: b[bindings.Activations],
+		Staging: b[bindings.Staging], Workspace: b[bindings.Workspace],
+	}
+	if s.Values.Valid() {
+		x.Parameters = s.Values.Bytes()
+	}
+	if s.Grads.Valid() {
+		x.Gradients, x.Optimizer = s.Grads.Bytes(), s.ExpAvg.Bytes()+s.ExpAvgSq.Bytes()
+	}
+	x.Other = b[bindings.Trainable] - x.Parameters - x.Gradients - x.Optimizer
+	return x
+}

@@ -1,0 +1,325 @@
+package graft
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/chat"
+	"github.com/graftlm/graft/go/config"
+	"github.com/graftlm/graft/go/data"
+	"github.com/graftlm/graft/go/device"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method/full"
+	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
+	"github.com/graftlm/graft/go/optim"
+	"github.com/graftlm/graft/go/plan"
+	"github.com/graftlm/graft/go/tokenizer"
+)
+
+// Options of Prepare.
+type Options struct {
+	// Backend overrides the device of the configuration, for programs that
+	// bring their own.
+	Backend bindings.Backend
+	// Progress is told of loading; it may be nil.
+	Progress func(what string, done, total int64)
+	Stdin    io.Reader // for a data source "-"
+}
+
+// Run is a configured run: its data read, its model built, its memory planned,
+// and nothing allocated on a device yet.
+type Run struct {
+	Config  *config.Config
+	Base    *Base
+	Model   *model.Model
+	Method  method.Method
+	Backend bindings.Backend
+	Plan    plan.Plan
+	Job     plan.Job
+	Data    data.Report // of the training sources
+	Loader  *data.Loader
+	Eval    []data.MicroBatch
+	Overlap int // records that are in both
+
+	rows     *data.Rows
+	schedule optim.Schedule
+	initial  map[string][]float32 // of method.init_from
+	identity map[string]string
+	options  Options
+}
+
+// Prepare reads the data, checks it, builds the model and plans its memory. It
+// fails on everything that can be known before the first step.
+func Prepare(ctx context.Context, c *config.Config, o Options) (*Run, error) {
+	if err := c.Require("model.path", "data.train"); err != nil {
+		return nil, err
+	}
+	r := &Run{Config: c, options: o}
+	var err error
+	if r.Base, err = OpenBase(c.Model.Path, c.Model.DType); err != nil {
+		return nil, err
+	}
+	if err := r.prepare(ctx); err != nil {
+		r.Base.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Run) prepare(ctx context.Context) (err error) {
+	c := r.Config
+	if c.Data.MaxSeqLength > r.Base.Config.MaxPositions && c.Origin("data.max_seq_length") == "default" {
+		c.Data.MaxSeqLength = r.Base.Config.MaxPositions
+	}
+	if c.Data.MaxSeqLength > r.Base.Config.MaxPositions {
+		return failure.Config("data.max_seq_length %d is beyond max_position_embeddings %d of %s", c.Data.MaxSeqLength, r.Base.Config.MaxPositions, r.Base.Dir)
+	}
+	if r.Backend = r.options.Backend; r.Backend == nil {
+		if r.Backend, err = device.Open(c.Device, c.Threads); err != nil {
+			return err
+		}
+	}
+	if r.Method, r.Model, r.initial, err = build(r.Base, c.Method, uint64(c.Train.Seed)); err != nil {
+		return err
+	}
+	r.Model.Decoder.Recompute = c.Memory.Checkpointing == "full"
+	if err := r.Model.Check(r.Base.Files); err != nil {
+		return err
+	}
+	if err := r.readData(ctx); err != nil {
+		return err
+	}
+	total := r.Loader.Steps()
+	r.schedule, err = optim.NewSchedule(c.Optim.Scheduler, c.Optim.LearningRate, c.Optim.WarmupSteps, c.Optim.WarmupRatio, total)
+	if err != nil {
+		return err
+	}
+	r.Job = plan.Job{
+		Model: r.Model, Types: r.Base.Types, Profile: r.Backend.Profile(),
+		Hyper: nn.Hyper{
+			Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps,
+			WeightDecay: c.Optim.WeightDecay, MaxGradNorm: c.Train.MaxGradNorm,
+		},
+		Train: buckets(r.Loader.Buckets()), Eval: bucketsOf(r.Eval),
+	}
+	if r.Plan, err = r.Job.Count(); err != nil {
+		return err
+	}
+	if limit := int64(c.Memory.Limit); limit > 0 && r.Plan.Bytes.Total() > limit {
+		return failure.Memory("the plan needs %d bytes, memory.limit is %d; %s", r.Plan.Bytes.Total(), limit, r.smaller(limit))
+	}
+	r.identity, err = r.identify()
+	return err
+}
+
+// build makes the model of a method's settings, and the first values of the
+// adapter that it starts from, if any.
+func build(b *Base, c config.Method, seed uint64) (method.Method, *model.Model, map[string][]float32, error) {
+	m := model.New(b.Config)
+	var how method.Method = full.Config{}
+	if c.Type == "lora" {
+		l := lora.Config{
+			R: c.R, Alpha: c.LoraAlpha, Dropout: c.LoraDropout, RSLoRA: c.UseRSLora, Layers: c.Layers,
+			RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Gaussian: c.Init == "gaussian",
+			Targets: c.Targets.Names, Exclude: c.Exclude.Names, BaseModel: b.Dir,
+		}
+		if c.Targets.Pattern != "" {
+			l.Targets, l.Regex = []string{c.Targets.Pattern}, !c.Targets.AllLinear()
+		}
+		if c.InitFrom != "" {
+			from, err := lora.Read(c.InitFrom)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			from.Dropout, from.BaseModel = l.Dropout, b.Dir
+			l = from
+		}
+		how = l
+	}
+	if err := how.Attach(m, seed); err != nil {
+		return nil, nil, nil, err
+	}
+	if c.InitFrom == "" {
+		return how, m, nil, nil
+	}
+	values, err := how.Load(c.InitFrom, m)
+	return how, m, values, err
+}
+
+// encoder is how records of the run become tokens.
+func (r *Run) encoder() (data.Encoder, error) {
+	e := data.Encoder{
+		TrainOn: data.TrainOn(r.Config.Data.TrainOn), EOS: r.Base.Files.Special.EOS,
+		Chat: chat.Options{Tokens: r.Base.SpecialTokens()},
+	}
+	if r.Base.Tokenizer == nil {
+		e.Tokenizer = noTokenizer{r.Base.Dir, r.Base.Config.Vocab}
+		return e, nil
+	}
+	e.Tokenizer = r.Base.Tokenizer
+	t, err := r.Base.Template(r.Config.Data.Template)
+	if err == nil {
+		e.Template = t
+	} else if failure.Code(err) != failure.Code(failure.NoInput("")) {
+		return e, err
+	}
+	return e, nil
+}
+
+func (r *Run) load(ctx context.Context, from []config.Source) (*data.Rows, data.Report, error) {
+	c := r.Config.Data
+	e, err := r.encoder()
+	if err != nil {
+		return nil, data.Report{}, err
+	}
+	o := data.Options{Encoder: e, MaxSeqLength: c.MaxSeqLength, OnOverflow: c.OnOverflow, OnError: c.OnError, Stdin: r.options.Stdin}
+	for _, s := range from {
+		o.Sources = append(o.Sources, data.Source{Path: s.Path, Format: data.Form(s.Format), Weight: s.Weight})
+	}
+	return data.Load(ctx, o)
+}
+
+// readData loads the training data and what it is evaluated on.
+func (r *Run) readData(ctx context.Context) error {
+	c := r.Config
+	rows, report, err := r.load(ctx, c.Data.Train)
+	if err != nil {
+		return err
+	}
+	r.Data = report
+	seed := uint64(c.Train.Seed)
+	rows, val, err := rows.Split(c.Data.ValSetSize, seed)
+	if err != nil {
+		return err
+	}
+	if len(c.Data.Eval) > 0 {
+		if val.Len() > 0 {
+			return failure.Config("data.eval and data.val_set_size are both set; use one")
+		}
+		if val, _, err = r.load(ctx, c.Data.Eval); err != nil {
+			return err
+		}
+	}
+	r.rows = rows
+	r.Loader, err = data.NewLoader(rows, data.LoaderOptions{
+		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: c.Train.Accumulation,
+		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, Shuffle: c.Data.Shuffle, Seed: seed,
+	})
+	if err != nil || val.Len() == 0 {
+		return err
+	}
+	r.Overlap = val.Overlap(rows)
+	once, err := data.NewLoader(val, data.LoaderOptions{
+		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: 1,
+		Epochs: 1, Packing: c.Data.Packing, Seed: seed,
+	})
+	if err != nil {
+		return err
+	}
+	r.Eval = once.All()
+	return nil
+}
+
+func buckets(from []data.Bucket) []nn.Bucket {
+	var all []nn.Bucket
+	for _, b := range from {
+		all = append(all, nn.Bucket(b))
+	}
+	return all
+}
+
+// bucketsOf lists the shapes of micro-batches, each once.
+func bucketsOf(batches []data.MicroBatch) []nn.Bucket {
+	var all []nn.Bucket
+	seen := map[nn.Bucket]bool{}
+	for _, m := range batches {
+		b := nn.Bucket{Tokens: len(m.IDs), Sequences: len(m.Cu) - 1, Targets: len(m.Rows)}
+		if !seen[b] {
+			seen[b] = true
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// smaller looks for the largest micro-batch that fits a limit.
+func (r *Run) smaller(limit int64) string {
+	j := r.Job
+	largest := r.Plan.Bucket
+	for n := r.Config.Train.MicroBatch / 2; n >= 1; n /= 2 {
+		part := func(x int) int { return max(1, x*n/r.Config.Train.MicroBatch) }
+		j.Train = []nn.Bucket{{Tokens: part(largest.Tokens), Sequences: part(largest.Sequences), Targets: part(largest.Targets)}}
+		j.Eval = nil
+		if p, err := j.Count(); err == nil && p.Bytes.Total() <= limit {
+			return fmt.Sprintf("micro_batch_size %d with gradient_accumulation_steps %d fits and trains the same step", n, r.Config.Train.Accumulation*r.Config.Train.MicroBatch/n)
+		}
+	}
+	if !r.Model.Decoder.Recompute {
+		return "try memory.checkpointing: full, or a shorter data.max_seq_length"
+	}
+	return "try a shorter data.max_seq_length, or a smaller base"
+}
+
+// identify gives what must be equal for a run to resume.
+func (r *Run) identify() (map[string]string, error) {
+	base, err := r.Base.Files.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	for i := range r.rows.Len() {
+		row := r.rows.Row(i)
+		h.Write(bindings.EncodeInts(row.IDs))
+		h.Write(bindings.EncodeInts(row.Labels))
+	}
+	// Where things lie, and what only reports, may change.
+	d, t := r.Config.Data, r.Config.Train
+	d.Train, d.Eval, t.OutputDir, t.MaxSkipped = nil, nil, "", 0
+	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v", r.Config.Method, d, t, r.Config.Optim, r.Base.Types)
+	s := sha256.Sum256([]byte(settings))
+	return map[string]string{"base": base, "data": hex.EncodeToString(h.Sum(nil)), "configuration": hex.EncodeToString(s[:])}, nil
+}
+
+// Close closes the base's files.
+func (r *Run) Close() error { return r.Base.Close() }
+
+// noTokenizer stands in where a base has none: records of tokens need none.
+type noTokenizer struct {
+	dir   string
+	vocab int
+}
+
+func (n noTokenizer) Encode(string, bool) (tokenizer.Encoding, error) {
+	return tokenizer.Encoding{}, failure.Data("%s has no tokenizer.json; add one, or train on records of input_ids", n.dir)
+}
+func (n noTokenizer) ID(string) (int32, bool) { return 0, false }
+func (n noTokenizer) Size() int               { return n.vocab }
+
+// extras are the files that belong beside what was trained.
+func (r *Run) extras(d *atomicfs.Dir) error {
+	if _, ok := r.Method.(full.Config); ok {
+		return r.Base.Files.Copy(d)
+	}
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"} {
+		text, err := os.ReadFile(filepath.Join(r.Base.Dir, name))
+		if os.IsNotExist(err) {
+			continue
+		} else if err != nil {
+			return failure.As(failure.ErrIO, err)
+		}
+		if err := d.WriteFile(name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

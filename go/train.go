@@ -1,0 +1,121 @@
+package graft
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/train"
+)
+
+// Train trains the run to its end in its output directory. With resume it goes
+// on from the newest checkpoint. on is told of each step; it may be nil.
+func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (train.Result, error) {
+	dir := r.Config.Train.OutputDir
+	if err := r.Config.Require("train.output_dir"); err != nil {
+		return train.Result{}, err
+	}
+	if err := r.Config.CheckOutput(resume); err != nil {
+		return train.Result{}, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return train.Result{}, failure.IO("%w", err)
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return train.Result{}, err
+	}
+	defer unlock()
+	if err := r.describe(dir); err != nil {
+		return train.Result{}, err
+	}
+	e, err := r.open(ctx)
+	if err != nil {
+		return train.Result{}, err
+	}
+	defer e.Close()
+	c := r.Config
+	return (&train.Run{
+		Engine: e, Method: r.Method, Batches: r.Loader, Eval: r.Eval, Schedule: r.schedule,
+		Dir: dir, Identity: r.identity, EvalEvery: c.Eval.Every, SaveEvery: c.Checkpoint.Every, Keep: c.Checkpoint.Keep,
+		MaxSkipped: c.Train.MaxSkipped, Extra: r.extras,
+	}).Start(ctx, resume, on)
+}
+
+// open reserves the planned memory and loads the base into it.
+func (r *Run) open(ctx context.Context) (*train.Engine, error) {
+	e, err := train.NewEngine(r.Backend, r.Job, uint64(r.Config.Train.Seed))
+	if err != nil {
+		return nil, err
+	}
+	err = r.Base.load(ctx, e.Device(), r.Model, nil, func(done, total int64) {
+		if r.options.Progress != nil {
+			r.options.Progress("loading the base", done, total)
+		}
+	})
+	if err == nil {
+		err = e.Init()
+	}
+	if err == nil {
+		err = e.SetValues(r.initial)
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// describe writes what the run is before it begins.
+func (r *Run) describe(dir string) error {
+	if err := atomicfs.WriteFile(filepath.Join(dir, "config.resolved.yaml"), r.Config.Resolved()); err != nil {
+		return err
+	}
+	for name, v := range map[string]any{
+		"plan.json": r.Plan,
+		"run.json": map[string]any{
+			"identity": r.identity, "device": r.Backend.Info(), "data": r.Data, "steps": r.Loader.Steps(),
+			"base": r.Base.Dir, "parameters": r.Model.BaseLen(), "trainable": r.Model.Params.TrainableLen(),
+		},
+	} {
+		text, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := atomicfs.WriteFile(filepath.Join(dir, name), append(text, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lock refuses a second run in the same directory.
+func lock(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, failure.IO("%w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, failure.Config("%s is in use by another run; wait for it, or choose another train.output_dir", dir)
+	}
+	return func() { f.Close() }, nil
+}
+
+// Evaluate gives the loss and accuracy on the evaluation data of the run,
+// without training.
+func (r *Run) Evaluate(ctx context.Context) (train.Report, error) {
+	if len(r.Eval) == 0 {
+		return train.Report{}, failure.Config("there is nothing to evaluate on: set data.eval or data.val_set_size")
+	}
+	e, err := r.open(ctx)
+	if err != nil {
+		return train.Report{}, err
+	}
+	defer e.Close()
+	return e.Evaluate(r.Eval)
+}

@@ -1,0 +1,234 @@
+package train
+
+import (
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/data"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
+	"github.com/graftlm/graft/go/plan"
+)
+
+// Engine runs the programs of a job on a device: it stages micro-batches,
+// launches, and downloads one report a step.
+type Engine struct {
+	*plan.Placed
+	dev      bindings.Device
+	planned  bindings.Plan
+	programs map[program]bindings.Program
+	seed     uint64
+}
+
+type program struct {
+	name   string
+	bucket nn.Bucket
+}
+
+// Report is what a step tells.
+type Report struct {
+	Loss     float64 // mean over the target tokens of the step
+	Accuracy float64 // share of them that were the most likely token
+	GradNorm float64
+	Clip     float64
+	Finite   bool
+	Applied  int // steps applied since the beginning of the run
+}
+
+// NewEngine reserves the planned bytes on a backend. The weights are still to
+// be loaded.
+func NewEngine(b bindings.Backend, j plan.Job, seed uint64) (*Engine, error) {
+	p, err := j.Count()
+	if err != nil {
+		return nil, err
+	}
+	dev, err := b.Open(p.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{
+		Placed: j.Place(bindings.NewBoundedMemory(p.Bytes)),
+		dev:    dev, planned: p.Bytes, programs: map[program]bindings.Program{}, seed: seed,
+	}, nil
+}
+
+// Device is where the engine runs.
+func (e *Engine) Device() bindings.Device { return e.dev }
+
+// Planned and Used are the bytes of each arena; they are equal once every
+// bucket has run.
+func (e *Engine) Planned() bindings.Plan { return e.planned }
+func (e *Engine) Used() bindings.Plan {
+	u := e.Memory.Peak()
+	u[bindings.Workspace] = e.planned[bindings.Workspace]
+	return u
+}
+
+// Init gives the trainable parameters that no checkpoint has their first
+// values, and zeroes the state of the optimizer.
+func (e *Engine) Init() error {
+	s := e.Model.Params
+	for _, p := range s.Trainable() {
+		if p.Init == nil {
+			continue
+		}
+		v := make([]float32, p.Len())
+		p.Init(v)
+		if err := model.Upload(e.dev, p.Value, v); err != nil {
+			return err
+		}
+	}
+	for _, t := range []bindings.Tensor{s.ExpAvg, s.ExpAvgSq, e.Placed.Report.Tensor()} {
+		if t.Valid() {
+			if err := e.dev.Upload(t, make([]byte, t.Bytes())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Step runs one optimizer step over its micro-batches. step counts from 0 and,
+// with the seed, decides the dropout masks.
+func (e *Engine) Step(step int, lr float64, batches []data.MicroBatch) (Report, error) {
+	targets := targetCount(batches)
+	if targets == 0 {
+		return Report{}, failure.Data("step %d has no target token: nothing would be trained", step+1)
+	}
+	if err := e.launch("clear", nn.Bucket{}, e.Placed.Clear); err != nil {
+		return Report{}, err
+	}
+	for i, b := range batches {
+		bucket := bucketOf(b)
+		if err := e.stage(b, bucket, 1/targets, lr, uint32(step), uint32(i)); err != nil {
+			return Report{}, err
+		}
+		if err := e.launch("micro", bucket, e.Placed.Micro(bucket)); err != nil {
+			return Report{}, err
+		}
+	}
+	if err := e.launch("update", nn.Bucket{}, e.Placed.Update); err != nil {
+		return Report{}, err
+	}
+	return e.download()
+}
+
+// Evaluate gives the mean loss and the accuracy over the target tokens of
+// micro-batches.
+func (e *Engine) Evaluate(batches []data.MicroBatch) (Report, error) {
+	targets := targetCount(batches)
+	if targets == 0 {
+		return Report{}, failure.Data("the evaluation data has no target token")
+	}
+	before, err := e.download()
+	if err != nil {
+		return Report{}, err
+	}
+	if err := e.launch("clear loss", nn.Bucket{}, e.Placed.ClearLoss); err != nil {
+		return Report{}, err
+	}
+	for _, b := range batches {
+		bucket := bucketOf(b)
+		if err := e.stage(b, bucket, 1/targets, 0, 0, 0); err != nil {
+			return Report{}, err
+		}
+		if err := e.launch("loss", bucket, e.Placed.Loss(bucket)); err != nil {
+			return Report{}, err
+		}
+	}
+	r, err := e.download()
+	r.GradNorm, r.Clip, r.Applied = before.GradNorm, before.Clip, before.Applied
+	return r, err
+}
+
+func targetCount(batches []data.MicroBatch) (n float64) {
+	for _, b := range batches {
+		for _, w := range b.Weights {
+			n += float64(w)
+		}
+	}
+	return n
+}
+
+func bucketOf(b data.MicroBatch) nn.Bucket {
+	return nn.Bucket{Tokens: len(b.IDs), Sequences: len(b.Cu) - 1, Targets: len(b.Rows)}
+}
+
+// stage uploads a micro-batch: its integers, its floats, its seed.
+func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64, step, micro uint32) error {
+	var ints []byte
+	longest := 0
+	for _, part := range [][]int32{b.IDs, b.Positions, b.Cu, b.Rows, b.Targets} {
+		ints = append(ints, bindings.EncodeInts(part)...)
+	}
+	for _, p := range b.Positions {
+		longest = max(longest, int(p)+1)
+	}
+	floats := []float32{float32(inverse), float32(lr)}
+	floats = append(floats, e.Model.Config.Rope.Frequencies(longest)...)
+	floats = append(floats, b.Weights...)
+	if err := e.dev.Upload(e.Staging.Ints(bucket), ints); err != nil {
+		return err
+	}
+	if err := model.Upload(e.dev, e.Staging.Floats(bucket), floats); err != nil {
+		return err
+	}
+	seed := []uint32{uint32(e.seed), uint32(e.seed >> 32), step, micro}
+	return e.dev.Upload(e.Staging.Seed, bindings.EncodeInts(seed))
+}
+
+func (e *Engine) launch(name string, b nn.Bucket, run func(bindings.Ops)) error {
+	key := program{name, b}
+	p, ok := e.programs[key]
+	if !ok {
+		var err error
+		if p, err = e.dev.Prepare(name, run); err != nil {
+			return err
+		}
+		e.programs[key] = p
+	}
+	return p.Launch()
+}
+
+func (e *Engine) download() (Report, error) {
+	v, err := model.Download(e.dev, e.Placed.Report.Tensor())
+	if err != nil {
+		return Report{}, err
+	}
+	return Report{
+		Loss: float64(v[0]), Accuracy: float64(v[1]), GradNorm: float64(v[2]), Clip: float64(v[3]),
+		Finite: v[4] != 0, Applied: int(v[5]),
+	}, nil
+}
+
+// Values downloads a trainable parameter by name.
+func (e *Engine) Values(name string) ([]float32, error) {
+	for _, p := range e.Model.Params.All {
+		if p.Name == name {
+			return model.Download(e.dev, p.Value)
+		}
+	}
+	return nil, failure.Internal("no parameter is called %s", name)
+}
+
+// SetValues uploads trainable parameters by name.
+func (e *Engine) SetValues(values map[string][]float32) error {
+	for _, p := range e.Model.Params.Trainable() {
+		v, ok := values[p.Name]
+		if !ok {
+			continue
+		}
+		if err := model.Upload(e.dev, p.Value, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close releases the programs and the device.
+func (e *Engine) Close() error {
+	for _, p := range e.programs {
+		p.Close()
+	}
+	e.programs = nil
+	return e.dev.Close()
+}

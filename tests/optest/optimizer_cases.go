@@ -1,0 +1,70 @@
+package optest
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/graftlm/graft/bindings"
+)
+
+func optimizerCases() (all []Case) {
+	for _, n := range []int{1, 7, 129, 10007} {
+		for _, maxNorm := range []float64{0, 1, 1000} {
+			all = append(all, Case{Op: "grad_norm", Variant: fmt.Sprintf("%d, at most %g", n, maxNorm), build: func(m *maker) func(bindings.Ops) {
+				m.accuracy(n+4, 0)
+				norm := m.given("norm", updated, m.statType(), []float64{9, 9, 9, 41}, 4)
+				g, l := m.stat("g", n), m.stat("loss", 2)
+				return func(ops bindings.Ops) { ops.GradNorm(norm, g, l, maxNorm) }
+			}})
+		}
+	}
+	for name, bad := range map[string]struct{ g, loss float64 }{
+		"infinite gradient": {math.Inf(1), 1}, "undefined gradient": {math.NaN(), 1},
+		"infinite loss": {1, math.Inf(-1)}, "undefined loss": {1, math.NaN()},
+	} {
+		all = append(all, Case{Op: "grad_norm", Variant: name, build: func(m *maker) func(bindings.Ops) {
+			m.exact = true
+			norm := m.given("norm", updated, m.statType(), []float64{9, 9, 9, 41}, 4)
+			m.specs[len(m.specs)-1].only = []int{2, 3} // the norm itself says nothing
+			values := normal("g", []int{65})
+			values[64] = bad.g
+			g := m.given("g", input, m.statType(), values, 65)
+			l := m.given("loss", input, m.statType(), []float64{bad.loss, 0}, 2)
+			return func(ops bindings.Ops) { ops.GradNorm(norm, g, l, 1) }
+		}})
+	}
+	h := bindings.AdamWHyper{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, LRScale: 1}
+	plus := h
+	plus.LRScale, plus.WeightDecay = 16, 0
+	for _, c := range []struct {
+		name  string
+		n     int
+		state []float64
+		h     bindings.AdamWHyper
+	}{
+		{"first step", 65, []float64{1, 1, 1, 1}, h},
+		{"clipped", 129, []float64{4, 0.25, 1, 1}, h},
+		{"later step", 1, []float64{1, 1, 1, 1000}, h},
+		{"no decay, faster", 7, []float64{1, 1, 1, 3}, plus},
+		{"skipped", 65, []float64{math.Inf(1), 0, 0, 3}, h},
+		{"many", 4099, []float64{2, 0.5, 1, 20}, h},
+	} {
+		all = append(all, Case{Op: "adamw", Variant: fmt.Sprintf("%s, %d", c.name, c.n), build: func(m *maker) func(bindings.Ops) {
+			m.accuracy(8, 0)
+			m.exact = c.state[2] == 0
+			p, mom, g := m.sum("p", c.n), m.sum("m", c.n), m.stat("g", c.n)
+			second := normal("v", []int{c.n})
+			for i, v := range second {
+				second[i] = 0.1 + v*v
+			}
+			v := m.saved("v", m.statType(), second, c.n)
+			m.specs[len(m.specs)-1].role = updated
+			state := m.given("norm", input, m.statType(), c.state, 4)
+			lr := m.given("lr", input, m.statType(), []float64{1e-3}, 1)
+			h := c.h // 1 − β carries the error of β, and βᵗ that many times
+			h.Beta1, h.Beta2 = m.number(h.Beta1), m.number(h.Beta2)
+			return func(ops bindings.Ops) { ops.AdamW(p, mom, v, g, state, lr, h) }
+		}})
+	}
+	return all
+}
