@@ -18,8 +18,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "csrc/cuda").glob("*.cu"))
-HEADERS = sorted([*(ROOT / "csrc/cuda").glob("*.cuh"), *(ROOT / "csrc/include/graft").glob("*.h"),
-                  ROOT / "csrc/core/status.h"])
 BUDGET = ROOT / "cuda/budget.txt"
 CACHE = pathlib.Path(os.environ.get("BUILD", ROOT / "build/cuda")) / "nvcc"
 # -gencode, not -arch=sm_90a: the shorthand also embeds compute_90 PTX, which rejects wgmma.
@@ -33,10 +31,20 @@ def nvcc():
     return subprocess.run([ROOT / "cuda/toolchain.sh"], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def included(path, seen):
+    """The file and what it includes of ours, in a fixed order."""
+    if path not in seen:
+        seen.append(path)
+        for name in re.findall(r'^#include "(.+)"', path.read_text(), re.M):
+            if (header := (path.parent / name).resolve()).exists():
+                included(header, seen)
+    return seen
+
+
 def compile_one(compiler, version, source):
     """The object and what ptxas said of it."""
     digest = hashlib.sha256(version.encode())
-    for path in [source, *HEADERS]:
+    for path in included(source, []):
         digest.update(path.read_bytes())
     digest.update(" ".join(FLAGS + GENCODE).encode())
     stem = CACHE / f"{source.stem}.{digest.hexdigest()[:16]}"

@@ -73,6 +73,7 @@ __device__ inline void load_rows(float* to, int pitch, Matrix<const T> from, int
 }
 __device__ inline float dot(const float* a, const float* b, int dim) {
     float sum = 0.0f;
+#pragma unroll 4
     for (int d = 0; d < dim; ++d) sum += a[d] * b[d];
     return sum;
 }
@@ -84,6 +85,7 @@ template <int N> __device__ inline void add_rows(float (&sum)[N], const float* w
         const int d = lane + 32 * i;
         if (d >= dim) continue;
         float s = sum[i];
+#pragma unroll 4
         for (int j = 0; j < kTile; ++j) s += weights[j] * rows[j * pitch + d];
         sum[i] = s;
     }
@@ -320,7 +322,8 @@ template <class Args> graft_status* check_inputs(const Args* a) {
     GRAFT_TRY(check_optional("prefix_v", a->prefix_v, same(a->q), rows(a->prefix_k), a->kv_heads * a->dim));
     if (given(a->prefix_k) != given(a->prefix_v)) return error(GRAFT_INVALID_ARGUMENT, "prefix_k and prefix_v go together");
     GRAFT_TRY(check_flat("cu", a->cu, kI32, -1));
-    if (elements(a->cu) < 2) return error(GRAFT_INVALID_ARGUMENT, "cu has %lld boundaries", (long long)elements(a->cu));
+    if (elements(a->cu) < (rows(a->q) > 0 ? 2 : 1))
+        return error(GRAFT_INVALID_ARGUMENT, "cu has %lld boundaries", (long long)elements(a->cu));
     return nullptr;
 }
 

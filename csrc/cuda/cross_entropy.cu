@@ -187,6 +187,10 @@ graft_status* linear_cross_entropy(graft_context* c, const graft_linear_cross_en
     GRAFT_TRY(check_flat("loss", a->loss, kF32, 2));
     GRAFT_TRY(check_optional("dx", a->dx, same(a->x), rows(a->x), a->w.in));
     GRAFT_TRY(check_optional("dw", a->dw, kF32, a->w.out, a->w.in));
+    if (n == 0) {
+        const graft_zero_args all{a->dx};
+        return given(a->dx) ? zero(c, &all) : nullptr;
+    }
     if (a->chunk_rows < 1) return error(GRAFT_INVALID_ARGUMENT, "chunk_rows is %lld", (long long)a->chunk_rows);
     GRAFT_BY_TYPE(a->x, T, return run<T>(c, a));
     return nullptr;

@@ -98,7 +98,7 @@ graft_status* add(graft_context* c, const graft_add_args* args) {
     if (rows(f.dst) != rows(f.a) || rows(f.dst) != rows(f.b)) f = *args;
     GRAFT_BY_TYPE(f.dst, T, {
         if (packs(f.dst, 8) && packs(f.a, 8) && packs(f.b, 8))
-            for_each<8>(c, Add<T, 8>{view<T>(f.dst), view<const T>(f.a), view<const T>(f.b)}, rows(f.dst), cols(f.dst));
+            for_each<16 / sizeof(T)>(c, Add<T, 16 / sizeof(T)>{view<T>(f.dst), view<const T>(f.a), view<const T>(f.b)}, rows(f.dst), cols(f.dst));
         else
             for_each<1>(c, Add<T, 1>{view<T>(f.dst), view<const T>(f.a), view<const T>(f.b)}, rows(f.dst), cols(f.dst));
     });

@@ -8,7 +8,6 @@
 #include "weight.cuh"
 
 #include <algorithm>
-#include <cmath>
 
 namespace graft::cuda {
 namespace {
@@ -23,26 +22,29 @@ __device__ constexpr float kCode[16] = {
     0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
     0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
 
-// The signed dynamic map (Dettmers, arXiv 1511.04561): the means of 2^e equal
-// cells of [0.1, 1] times 10^(e-6) for e of 0..6, both signs, and 0 and 1.
+// The signed dynamic map (Dettmers, arXiv 1511.04561): for e of 0..6 the means of
+// 2^e equal cells of [0.1, 1] times 10^(e-6), both signs, and 0 and 1. Boundaries
+// are rounded once, as torch.linspace does, and everything after in float32.
 struct DynamicMap {
     float at[256];
     DynamicMap() {
-        double values[256] = {0.0, 1.0};
-        int n = 2;
+        const float scales[7] = {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f};
+        int n = 0;
+        at[n++] = 0.0f;
+        at[n++] = 1.0f;
         for (int e = 0; e < 7; ++e) {
             const int cells = 1 << e;
-            const float step = 0.9f / float(cells);
-            // torch.linspace: float32 boundaries, counted from both ends.
-            const auto edge = [&](int k) { return k < (cells + 1) / 2 ? 0.1f + step * float(k) : 1.0f - step * float(cells - k); };
+            const double step = (1.0f - 0.1f) / float(cells);
+            const auto edge = [&](int k) {
+                return float(k < (cells + 1) / 2 ? double(0.1f) + step * k : 1.0 - step * (cells - k));
+            };
             for (int k = 0; k < cells; ++k) {
-                const double mean = double(edge(k) + edge(k + 1)) / 2.0 * std::pow(10.0, e - 6);
-                values[n++] = mean;
-                values[n++] = -mean;
+                const float mean = (edge(k) + edge(k + 1)) / 2.0f * scales[e];
+                at[n++] = mean;
+                at[n++] = -mean;
             }
         }
-        std::sort(values, values + 256);
-        for (int i = 0; i < 256; ++i) at[i] = float(values[i]);
+        std::sort(at, at + 256);
     }
 };
 

@@ -2,8 +2,9 @@
 // arXiv 1909.05858), temperature, top-k, top-p (Holtzman et al., arXiv
 // 1904.09751), min-p. One block a row.
 //
-// Tokens stand in the order of falling logits, the lower id first among equals.
-// They are sorted in scratch by a bitonic network whose comparators all point
+// Filters look at tokens in the order of falling logits, the lower id first among
+// equals; the draw goes over what they keep in the order of ids. Where there is a
+// filter tokens are sorted in scratch by a bitonic network whose comparators all point
 // the same way, so that any length sorts without padding.
 #include "context.cuh"
 #include "philox.cuh"
@@ -11,7 +12,7 @@
 namespace graft::cuda {
 namespace {
 
-constexpr int kSampleThreads = 1024;
+constexpr int kSampleThreads = 512;
 
 struct Candidate {
     float z;
@@ -59,10 +60,12 @@ draw(int32_t* ids, Matrix<float> logits, Matrix<const uint8_t> seen, const uint3
     Candidate mine{-INFINITY, INT_MAX};
     for (int64_t i = threadIdx.x; i < vocab; i += kSampleThreads) {
         float v = z[i];
+        if (v != v) v = -INFINITY;  // a NaN has no place in an order
         if (seen.data && seen.row(row)[i]) v = v > 0.0f ? v / o.penalty : v * o.penalty;
+        if (o.temperature > 0.0f) v /= o.temperature;
         z[i] = v;
         if (o.temperature > 0.0f) {
-            scratch[row * vocab + i] = {v / o.temperature, int32_t(i)};
+            scratch[row * vocab + i] = {v, int32_t(i)};
         } else if (before({v, int32_t(i)}, mine)) {
             mine = {v, int32_t(i)};
         }
@@ -80,37 +83,45 @@ draw(int32_t* ids, Matrix<float> logits, Matrix<const uint8_t> seen, const uint3
     }
     __syncthreads();
     Candidate* all = scratch + row * vocab;
-    sort(all, vocab);
+    const bool filtered = o.top_k > 0 || o.top_p < 1.0f || o.min_p > 0.0f;
+    if (filtered) sort(all, vocab);
     if (threadIdx.x != 0) return;
 
-    // Unnormalised probabilities relative to the first; sums in order, in double.
-    const int64_t kept = o.top_k > 0 && o.top_k < vocab ? o.top_k : vocab;
-    const double top = double(all[0].z);
-    double total = 0.0;
-    for (int64_t i = 0; i < kept; ++i) total += exp(double(all[i].z) - top);
-    int64_t n = kept;
-    if (o.top_p < 1.0f) {  // the fewest that hold top_p; one at least
-        double sum = 0.0;
-        for (n = 0; n < kept && (n == 0 || sum < double(o.top_p)); ++n) sum += exp(double(all[n].z) - top) / total;
-    }
-    if (o.min_p > 0.0f) {
-        int64_t m = 1;
-        while (m < n && exp(double(all[m].z) - top) >= double(o.min_p)) ++m;
-        n = m;
-    }
-    if (n < kept) {
-        total = 0.0;
-        for (int64_t i = 0; i < n; ++i) total += exp(double(all[i].z) - top);
-    }
-    const double u = double(philox({uint32_t(row), 0, seed[2], seed[3]}, seed[0], seed[1]).at[0]) / 4294967296.0;
-    double sum = 0.0;
-    int64_t chosen = n - 1;
-    for (int64_t i = 0; i < n; ++i)
-        if (u < (sum += exp(double(all[i].z) - top) / total)) {
-            chosen = i;
-            break;
+    // What is kept is a range of the order, up to and with `last`. Probabilities
+    // are relative to the first; sums in order, in double.
+    Candidate last{-INFINITY, INT_MAX};
+    if (filtered) {
+        const double top = double(all[0].z);
+        int64_t n = o.top_k > 0 && o.top_k < vocab ? o.top_k : vocab;
+        while (n < vocab && all[n].z == all[n - 1].z) ++n;  // what equals the last one stays
+        if (o.top_p < 1.0f) {  // the fewest that hold top_p; one at least
+            double total = 0.0, sum = 0.0;
+            for (int64_t i = 0; i < n; ++i) total += exp(double(all[i].z) - top);
+            int64_t m = 0;
+            do sum += exp(double(all[m++].z) - top);
+            while (m < n && sum < double(o.top_p) * total);
+            n = m;
         }
-    ids[row] = all[chosen].id;
+        if (o.min_p > 0.0f) {
+            int64_t m = 1;
+            while (m < n && exp(double(all[m].z) - top) >= double(o.min_p)) ++m;
+            n = m;
+        }
+        last = all[n - 1];
+    }
+    double top = -INFINITY, total = 0.0;
+    for (int64_t i = 0; i < vocab; ++i) top = fmax(top, double(z[i]));
+    for (int64_t i = 0; i < vocab; ++i)
+        if (!before(last, {z[i], int32_t(i)})) total += exp(double(z[i]) - top);
+    double left = double(philox({uint32_t(row), 0, seed[2], seed[3]}, seed[0], seed[1]).at[0]) / 4294967296.0 * total;
+    int32_t chosen = 0;
+    for (int64_t i = 0; i < vocab; ++i) {  // in the order of ids
+        if (before(last, {z[i], int32_t(i)})) continue;
+        chosen = int32_t(i);
+        left -= exp(double(z[i]) - top);
+        if (left < 0.0) break;
+    }
+    ids[row] = chosen;
 }
 
 }  // namespace
