@@ -1,0 +1,212 @@
+// Contexts, memory, copies and graphs, and the checks that operations share.
+#include "context.cuh"
+
+#include <cstdio>
+#include <cstring>
+
+#include "entries.cuh"
+
+namespace graft::cuda {
+
+namespace {
+constexpr int64_t kPinnedBytes = 4 << 20;
+
+const char* type_name(int32_t dtype) {
+    static const char* const names[] = {"f32", "bf16", "f64", "i32", "u32", "u8"};
+    return dtype >= 0 && dtype < 6 ? names[dtype] : "unknown type";
+}
+long long print(int64_t n) { return n; }
+
+graft_status* wait(graft_context* c) {
+    const cudaError_t e = cudaStreamSynchronize(c->stream);
+    if (e == cudaSuccess) return nullptr;
+    return error(GRAFT_INTERNAL, "%s, at or before %s", cudaGetErrorString(e), c->last);
+}
+}  // namespace
+
+graft_status* check(cudaError_t e, const char* what) {
+    if (e == cudaSuccess) return nullptr;
+    const graft_code code = e == cudaErrorMemoryAllocation ? GRAFT_RESOURCE_EXHAUSTED
+                            : e == cudaErrorInvalidDevice  ? GRAFT_UNAVAILABLE
+                                                           : GRAFT_INTERNAL;
+    return error(code, "%s: %s", what, cudaGetErrorString(e));
+}
+
+graft_status* check_shape(const char* name, const graft_tensor& t, unsigned types, int64_t want_rows, int64_t want_cols) {
+    if (!given(t)) return error(GRAFT_INVALID_ARGUMENT, "%s is absent", name);
+    if (t.rank < 1 || t.rank > 4) return error(GRAFT_INVALID_ARGUMENT, "%s has rank %d", name, t.rank);
+    if (t.dtype < 0 || t.dtype > GRAFT_U8 || !(types >> t.dtype & 1))
+        return error(GRAFT_UNIMPLEMENTED, "%s is %s", name, type_name(t.dtype));
+    for (int i = 0; i < t.rank; i++)
+        if (t.shape[i] < 0) return error(GRAFT_INVALID_ARGUMENT, "%s: dimension %d is %lld", name, i, print(t.shape[i]));
+    if ((want_rows >= 0 && rows(t) != want_rows) || (want_cols >= 0 && cols(t) != want_cols))
+        return error(GRAFT_INVALID_ARGUMENT, "%s is [%lld, %lld], expected [%lld, %lld]", name, print(rows(t)),
+                     print(cols(t)), print(want_rows), print(want_cols));
+    if (t.pitch < cols(t))
+        return error(GRAFT_INVALID_ARGUMENT, "%s: pitch %lld, rows of %lld", name, print(t.pitch), print(cols(t)));
+    return nullptr;
+}
+
+graft_status* check_optional(const char* name, const graft_tensor& t, unsigned types, int64_t rows, int64_t cols) {
+    return given(t) ? check_shape(name, t, types, rows, cols) : nullptr;
+}
+
+graft_status* check_flat(const char* name, const graft_tensor& t, unsigned types, int64_t want) {
+    GRAFT_TRY(check_shape(name, t, types, -1, -1));
+    if (t.pitch != cols(t)) return error(GRAFT_UNIMPLEMENTED, "%s has gaps between its rows", name);
+    if (want >= 0 && elements(t) != want)
+        return error(GRAFT_INVALID_ARGUMENT, "%s has %lld elements, expected %lld", name, print(elements(t)), print(want));
+    return nullptr;
+}
+
+graft_status* Carver::check(const char* what) const {
+    if (used_ <= size_) return nullptr;
+    return error(GRAFT_RESOURCE_EXHAUSTED, "%lld bytes of %s are needed, %lld are there", print(used_), what, print(size_));
+}
+
+graft_status* begin(graft_context* c, const char* op) {
+    c->last = op;
+    return check(cudaSetDevice(c->device), "selecting the device");
+}
+
+graft_status* end(graft_context* c) { return c->debug && !c->capturing ? wait(c) : nullptr; }
+
+graft_status* device_count(int32_t* count) {
+    int n = 0;
+    *count = 0;
+    const cudaError_t e = cudaGetDeviceCount(&n);
+    if (e != cudaSuccess) return error(GRAFT_UNAVAILABLE, "no CUDA device: %s", cudaGetErrorString(e));
+    *count = n;
+    return nullptr;
+}
+
+graft_status* device_info(int32_t device, graft_device_info* info) {
+    const size_t size = info->struct_size;
+    if (size < sizeof *info) return error(GRAFT_INVALID_ARGUMENT, "device info: %zu bytes, expected %zu", size, sizeof *info);
+    *info = {};
+    info->struct_size = size;
+    cudaDeviceProp properties;
+    GRAFT_TRY(check(cudaGetDeviceProperties(&properties, device), "device properties"));
+    GRAFT_TRY(check(cudaSetDevice(device), "selecting the device"));
+    size_t free_bytes = 0, total = 0;
+    GRAFT_TRY(check(cudaMemGetInfo(&free_bytes, &total), "memory of the device"));
+    int driver = 0;
+    GRAFT_TRY(check(cudaDriverGetVersion(&driver), "driver version"));
+    std::snprintf(info->name, sizeof info->name, "%.127s", properties.name);
+    std::snprintf(info->arch, sizeof info->arch, "sm_%d%d", properties.major, properties.minor);
+    std::snprintf(info->driver, sizeof info->driver, "CUDA %d.%d", driver / 1000, driver % 1000 / 10);
+    info->threads = properties.multiProcessorCount;
+    info->memory_total = int64_t(total);
+    info->memory_free = int64_t(free_bytes);
+    return nullptr;
+}
+
+void context_destroy(graft_context* c) {
+    if (!c) return;
+    cudaSetDevice(c->device);
+    if (c->stream) {
+        cudaStreamSynchronize(c->stream);
+        cudaStreamDestroy(c->stream);
+    }
+    if (c->cublaslt) c->cublaslt_destroy(c->cublaslt);
+    if (c->workspace) cudaFree(c->workspace);
+    if (c->pinned) cudaFreeHost(c->pinned);
+    delete c;
+}
+
+namespace {
+graft_status* fill(graft_context* c, const graft_context_options* o) {
+    int32_t count = 0;
+    GRAFT_TRY(device_count(&count));
+    if (o->device < 0 || o->device >= count)
+        return error(GRAFT_UNAVAILABLE, "cuda:%d: there are %d devices", o->device, count);
+    cudaDeviceProp properties;
+    GRAFT_TRY(check(cudaGetDeviceProperties(&properties, o->device), "device properties"));
+    c->device = o->device;
+    c->arch = properties.major * 10 + properties.minor;
+    c->multiprocessors = properties.multiProcessorCount;
+    c->debug = o->debug != 0;
+    if (c->arch < 80) return error(GRAFT_UNAVAILABLE, "%.99s is sm_%d; sm_80 or later is needed", properties.name, c->arch);
+    GRAFT_TRY(check(cudaSetDevice(o->device), "selecting the device"));
+    GRAFT_TRY(check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
+    GRAFT_TRY(check(cudaMallocHost(&c->pinned, kPinnedBytes), "pinned staging"));
+    if (o->workspace_bytes <= 0) return nullptr;
+    c->workspace_bytes = o->workspace_bytes;
+    return check(cudaMalloc(&c->workspace, size_t(o->workspace_bytes)), "workspace");
+}
+}  // namespace
+
+graft_status* context_create(graft_context** out, const graft_context_options* o) {
+    *out = nullptr;
+    if (o->struct_size < sizeof *o)
+        return error(GRAFT_INVALID_ARGUMENT, "context options: %zu bytes, expected %zu", o->struct_size, sizeof *o);
+    graft_context* c = new graft_context;
+    if (graft_status* status = fill(c, o)) {
+        context_destroy(c);
+        return status;
+    }
+    *out = c;
+    return nullptr;
+}
+
+graft_status* allocate(graft_context*, void** out, int64_t bytes) {
+    *out = nullptr;
+    if (bytes < 0) return error(GRAFT_INVALID_ARGUMENT, "%lld bytes", print(bytes));
+    if (bytes == 0) return nullptr;
+    if (cudaMalloc(out, size_t(bytes)) == cudaSuccess) return nullptr;
+    cudaGetLastError();
+    return error(GRAFT_RESOURCE_EXHAUSTED, "no %lld bytes of device memory", print(bytes));
+}
+
+graft_status* upload(graft_context* c, void* dst, const void* src, int64_t bytes) {
+    for (int64_t done = 0; done < bytes;) {  // the pinned block is free again after each wait
+        const int64_t part = bytes - done < kPinnedBytes ? bytes - done : kPinnedBytes;
+        std::memcpy(c->pinned, static_cast<const char*>(src) + done, size_t(part));
+        GRAFT_TRY(check(cudaMemcpyAsync(static_cast<char*>(dst) + done, c->pinned, size_t(part), cudaMemcpyHostToDevice,
+                                        c->stream), "copy to the device"));
+        GRAFT_TRY(wait(c));
+        done += part;
+    }
+    return nullptr;
+}
+
+graft_status* download(graft_context* c, void* dst, const void* src, int64_t bytes) {
+    if (bytes <= 0) return wait(c);
+    for (int64_t done = 0; done < bytes;) {
+        const int64_t part = bytes - done < kPinnedBytes ? bytes - done : kPinnedBytes;
+        GRAFT_TRY(check(cudaMemcpyAsync(c->pinned, static_cast<const char*>(src) + done, size_t(part),
+                                        cudaMemcpyDeviceToHost, c->stream), "copy from the device"));
+        GRAFT_TRY(wait(c));
+        std::memcpy(static_cast<char*>(dst) + done, c->pinned, size_t(part));
+        done += part;
+    }
+    return nullptr;
+}
+
+graft_status* synchronize(graft_context* c) { return wait(c); }
+
+graft_status* capture_begin(graft_context* c) {
+    GRAFT_TRY(check(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "start of a capture"));
+    c->capturing = true;
+    return nullptr;
+}
+
+graft_status* capture_end(graft_context* c, void** out) {
+    *out = nullptr;
+    c->capturing = false;
+    cudaGraph_t graph = nullptr;
+    GRAFT_TRY(check(cudaStreamEndCapture(c->stream, &graph), "end of a capture"));
+    cudaGraphExec_t exec = nullptr;
+    const cudaError_t e = cudaGraphInstantiate(&exec, graph, 0);
+    cudaGraphDestroy(graph);
+    GRAFT_TRY(check(e, "graph"));
+    *out = exec;
+    return nullptr;
+}
+
+graft_status* graph_launch(graft_context* c, void* graph) {
+    GRAFT_TRY(check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), c->stream), "graph launch"));
+    return c->debug ? wait(c) : nullptr;
+}
+
+}  // namespace graft::cuda

@@ -1,0 +1,135 @@
+// Products through cuBLASLt, which is opened at run time: a machine without it
+// runs on our own kernels. The library is column-major, so it is given B first.
+#include "gemm.cuh"
+
+#if defined(__CUDACC__)
+
+#include <cublasLt.h>
+#include <dlfcn.h>
+
+namespace graft::cuda {
+namespace {
+
+struct Library {
+#define GRAFT_LT(name) decltype(&cublasLt##name) name
+    GRAFT_LT(Create);
+    GRAFT_LT(Destroy);
+    GRAFT_LT(Matmul);
+    GRAFT_LT(MatmulDescCreate);
+    GRAFT_LT(MatmulDescDestroy);
+    GRAFT_LT(MatmulDescSetAttribute);
+    GRAFT_LT(MatrixLayoutCreate);
+    GRAFT_LT(MatrixLayoutDestroy);
+    GRAFT_LT(MatmulPreferenceCreate);
+    GRAFT_LT(MatmulPreferenceDestroy);
+    GRAFT_LT(MatmulPreferenceSetAttribute);
+    GRAFT_LT(MatmulAlgoGetHeuristic);
+#undef GRAFT_LT
+    bool found = false;
+
+    Library() {
+        void* file = nullptr;
+        for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"})
+            if (!file) file = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+        if (!file) return;
+        found = true;
+        auto get = [&](auto& function, const char* name) {
+            function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(file, name));
+            found = found && function;
+        };
+#define GRAFT_LT(name) get(name, "cublasLt" #name)
+        GRAFT_LT(Create);
+        GRAFT_LT(Destroy);
+        GRAFT_LT(Matmul);
+        GRAFT_LT(MatmulDescCreate);
+        GRAFT_LT(MatmulDescDestroy);
+        GRAFT_LT(MatmulDescSetAttribute);
+        GRAFT_LT(MatrixLayoutCreate);
+        GRAFT_LT(MatrixLayoutDestroy);
+        GRAFT_LT(MatmulPreferenceCreate);
+        GRAFT_LT(MatmulPreferenceDestroy);
+        GRAFT_LT(MatmulPreferenceSetAttribute);
+        GRAFT_LT(MatmulAlgoGetHeuristic);
+#undef GRAFT_LT
+    }
+};
+
+const Library& library() {
+    static const Library instance;
+    return instance;
+}
+
+// The descriptors of one product.
+struct Plan {
+    cublasLtMatmulDesc_t product = nullptr;
+    cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+    cublasLtMatmulPreference_t preference = nullptr;
+    ~Plan() {
+        const Library& lt = library();
+        if (preference) lt.MatmulPreferenceDestroy(preference);
+        for (cublasLtMatrixLayout_t layout : {a, b, c})
+            if (layout) lt.MatrixLayoutDestroy(layout);
+        if (product) lt.MatmulDescDestroy(product);
+    }
+};
+
+constexpr int64_t kScratch = 32 << 20;  // what its split kernels like to have
+
+}  // namespace
+
+graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, bool* taken) {
+    const Library& lt = library();
+    *taken = false;
+    if (!lt.found || g.bias || g.type != GRAFT_BF16) return nullptr;
+    if (!c->cublaslt) {
+        cublasLtHandle_t handle = nullptr;
+        if (lt.Create(&handle) != CUBLAS_STATUS_SUCCESS) return nullptr;
+        c->cublaslt = handle;
+        c->cublaslt_destroy = [](void* h) { library().Destroy(static_cast<cublasLtHandle_t>(h)); };
+    }
+    const cublasOperation_t op_a = g.layout == Layout::NT ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t op_b = g.layout == Layout::TN ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cudaDataType_t type = CUDA_R_16BF, c_type = g.c_type == GRAFT_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    const uint64_t a_rows = op_a == CUBLAS_OP_T ? g.k : g.n, a_cols = op_a == CUBLAS_OP_T ? g.n : g.k;
+    const uint64_t b_rows = op_b == CUBLAS_OP_T ? g.m : g.k, b_cols = op_b == CUBLAS_OP_T ? g.k : g.m;
+    size_t scratch = size_t(workspace.left() < kScratch ? workspace.left() : kScratch);
+    void* scratch_data = workspace.take<char>(int64_t(scratch));
+
+    Plan plan;
+    bool ok = lt.MatmulDescCreate(&plan.product, CUBLAS_COMPUTE_32F, CUDA_R_32F) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatmulDescSetAttribute(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatmulDescSetAttribute(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof op_b) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatrixLayoutCreate(&plan.a, type, a_rows, a_cols, g.b.pitch) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatrixLayoutCreate(&plan.b, type, b_rows, b_cols, g.a.pitch) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatrixLayoutCreate(&plan.c, c_type, g.n, g.m, g.c_pitch) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatmulPreferenceCreate(&plan.preference) == CUBLAS_STATUS_SUCCESS &&
+              lt.MatmulPreferenceSetAttribute(plan.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &scratch,
+                                              sizeof scratch) == CUBLAS_STATUS_SUCCESS;
+    if (!ok) return nullptr;
+    cublasLtMatmulHeuristicResult_t found{};
+    int count = 0;
+    const cublasLtHandle_t handle = static_cast<cublasLtHandle_t>(c->cublaslt);
+    if (lt.MatmulAlgoGetHeuristic(handle, plan.product, plan.a, plan.b, plan.c, plan.c, plan.preference, 1, &found, &count) !=
+            CUBLAS_STATUS_SUCCESS || count == 0)
+        return nullptr;
+    const float beta = g.accumulate ? 1.0f : 0.0f;
+    if (lt.Matmul(handle, plan.product, &g.alpha, g.b.data, plan.a, g.a.data, plan.b, &beta, g.c, plan.c, g.c, plan.c,
+                  &found.algo, scratch_data, scratch, c->stream) != CUBLAS_STATUS_SUCCESS)
+        return error(GRAFT_INTERNAL, "cuBLASLt refused a product of %lld x %lld x %lld", (long long)g.m, (long long)g.n,
+                     (long long)g.k);
+    *taken = true;
+    return nullptr;
+}
+
+}  // namespace graft::cuda
+
+#else
+
+namespace graft::cuda {
+graft_status* gemm_cublaslt(graft_context*, const Gemm&, Carver, bool* taken) {
+    *taken = false;
+    return nullptr;
+}
+}  // namespace graft::cuda
+
+#endif

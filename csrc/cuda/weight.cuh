@@ -1,0 +1,45 @@
+// Weights as products want them: in the element type of the activations,
+// whatever their storage form.
+#pragma once
+
+#include "gemm.cuh"
+
+namespace graft::cuda {
+
+graft_status* check_weight(const graft_weight& w, int32_t type);
+
+// Whether the weight lies as a product of that type takes it.
+bool is_ready(const graft_weight& w, int32_t type);
+
+// Writes rows [row0, row0 + rows) x columns [col0, col0 + cols) of the weight to
+// dst, in f32 or bf16, rows cols elements apart.
+graft_status* materialise(graft_context* c, const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols,
+                          void* dst, int32_t type);
+
+// Calls use(first, count, operand) for pieces of the weight's rows (or columns)
+// that fit the workspace; the operand is in the given type. use gets what is
+// left of the workspace.
+template <class Use>
+graft_status* for_pieces(graft_context* c, const graft_weight& w, int32_t type, bool of_rows, Carver workspace, Use&& use) {
+    if (is_ready(w, type)) {
+        GRAFT_TRY(use(0, of_rows ? w.out : w.in, Operand{w.data.data, w.data.pitch}, workspace));
+        return nullptr;
+    }
+    const int64_t size = type == GRAFT_BF16 ? 2 : 4, across = of_rows ? w.in : w.out, along = of_rows ? w.out : w.in;
+    const int64_t reserve = workspace.left() / 4;  // for parts of sums
+    int64_t piece = (workspace.left() - reserve) / (size * (across > 0 ? across : 1));
+    if (piece >= along) piece = along;
+    else if (piece >= 128) piece = piece / 128 * 128;
+    if (piece < 1) piece = 1;  // take reports what is missing
+    char* data = workspace.take<char>(size * piece * across);
+    GRAFT_TRY(workspace.check("workspace"));
+    for (int64_t first = 0; first < along; first += piece) {
+        const int64_t count = along - first < piece ? along - first : piece;
+        const int64_t rows = of_rows ? count : w.out, cols = of_rows ? w.in : count;
+        GRAFT_TRY(materialise(c, w, of_rows ? first : 0, rows, of_rows ? 0 : first, cols, data, type));
+        GRAFT_TRY(use(first, count, Operand{data, cols}, workspace));
+    }
+    return nullptr;
+}
+
+}  // namespace graft::cuda

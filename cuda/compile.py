@@ -1,0 +1,143 @@
+"""Compiles every kernel for every architecture and holds it to its budget.
+
+    compile.py library OUTPUT   links the objects into libgraft_cuda.so
+    compile.py check            registers, spills, stack and shared memory against budget.txt
+    compile.py update           writes budget.txt
+
+Objects are cached under the hash of everything that goes into them, so that a
+second run compiles nothing and a change of one kernel compiles that kernel.
+"""
+
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "csrc/cuda").glob("*.cu"))
+BUDGET = ROOT / "cuda/budget.txt"
+CACHE = pathlib.Path(os.environ.get("BUILD", ROOT / "build/cuda")) / "nvcc"
+# -gencode, not -arch=sm_90a: the shorthand also embeds compute_90 PTX, which rejects wgmma.
+ARCHS = os.environ.get("ARCHS", "80 86 89 90a 100 120").split()
+FLAGS = ["-std=c++17", "-O3", "-lineinfo", "-Xcompiler", "-fPIC,-fvisibility=hidden", "-Xptxas", "-v", "-Werror",
+         "all-warnings"]
+GENCODE = [f for a in ARCHS for f in ("-gencode", f"arch=compute_{a},code=sm_{a}")]
+
+
+def nvcc():
+    return subprocess.run([ROOT / "cuda/toolchain.sh"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def included(path, seen):
+    """The file and what it includes of ours, in a fixed order."""
+    if path not in seen:
+        seen.append(path)
+        for name in re.findall(r'^#include "(.+)"', path.read_text(), re.M):
+            if (header := (path.parent / name).resolve()).exists():
+                included(header, seen)
+    return seen
+
+
+def compile_one(compiler, version, source):
+    """The object and what ptxas said of it."""
+    digest = hashlib.sha256(version.encode())
+    for path in included(source, []):
+        digest.update(path.read_bytes())
+    digest.update(" ".join(FLAGS + GENCODE).encode())
+    stem = CACHE / f"{source.stem}.{digest.hexdigest()[:16]}"
+    output, log = stem.with_suffix(stem.suffix + ".o"), stem.with_suffix(stem.suffix + ".log")
+    if not log.exists():
+        run = subprocess.run([compiler, *FLAGS, *GENCODE, "-c", source, "-o", output], capture_output=True, text=True)
+        if run.returncode:
+            sys.exit(f"{source.name}:\n{run.stdout}{run.stderr}")
+        for old in CACHE.glob(f"{source.stem}.*"):
+            if not old.name.startswith(stem.name):
+                old.unlink()
+        log.write_text(run.stderr + run.stdout)
+    return output, log.read_text()
+
+
+def demangle(symbols):
+    text = "\n".join(symbols)
+    names = subprocess.run(["c++filt"], input=text, capture_output=True, text=True, check=True).stdout.split("\n")
+    short = {}
+    for symbol, name in zip(symbols, names):
+        name = re.sub(r"graft::cuda::|\(anonymous namespace\)::|void ", "", name.replace("__nv_bfloat16", "bf16"))
+        depth, cut = 0, len(name)  # drop the parameters: the first parenthesis outside <>
+        for i, c in enumerate(name):
+            depth += (c == "<") - (c == ">")
+            if c == "(" and depth == 0:
+                cut = i
+                break
+        short[symbol] = re.sub(r"\((?:int|bool)\)", "", name[:cut]).replace(" ", "")
+    return short
+
+
+def usage(logs):
+    """{(file, arch, kernel): (registers, stack, spills, shared)}."""
+    found, symbols = {}, set()
+    for file, text in logs.items():
+        kernel = arch = None
+        stack = spills = 0
+        for line in text.splitlines():
+            if m := re.search(r"Compiling entry function '(\w+)' for '(\w+)'", line):
+                kernel, arch = m.groups()
+                symbols.add(kernel)
+            elif m := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", line):
+                stack, spills = int(m[1]), int(m[2]) + int(m[3])
+            elif (m := re.search(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?", line)) and kernel:
+                found[file, arch, kernel] = (int(m[1]), stack, spills, int(m[2] or 0))
+                kernel = None
+    names = demangle(sorted(symbols))
+    return {(f, a, names[k]): v for (f, a, k), v in found.items()}
+
+
+def write(table):
+    lines = ["# file arch kernel registers stack spill-bytes static-shared-bytes; written by compile.py update"]
+    lines += [" ".join(map(str, (*key, *table[key]))) for key in sorted(table)]
+    BUDGET.write_text("\n".join(lines) + "\n")
+
+
+def compare(table):
+    """What is over budget, new or gone."""
+    budget = {}
+    for line in BUDGET.read_text().splitlines():
+        if line and line[0] != "#":
+            file, arch, kernel, *numbers = line.split()
+            budget[file, arch, kernel] = tuple(map(int, numbers))
+    faults = [f"{' '.join(k)}: not in budget.txt" for k in sorted(table.keys() - budget.keys())]
+    faults += [f"{' '.join(k)}: in budget.txt, but no longer there" for k in sorted(budget.keys() - table.keys())]
+    for key in sorted(table.keys() & budget.keys()):
+        for what, now, allowed in zip(("registers", "stack bytes", "spill bytes", "shared bytes"), table[key], budget[key]):
+            if now > allowed:
+                faults.append(f"{' '.join(key)}: {now} {what}, the budget is {allowed}")
+    return faults
+
+
+def main():
+    command = sys.argv[1]
+    compiler = nvcc()
+    version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True).stdout
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
+        results = list(pool.map(lambda s: compile_one(compiler, version, s), SOURCES))
+    if command == "library":
+        host = CACHE / "status.o"
+        subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-c", ROOT / "csrc/core/status.cc", "-o", host], check=True)
+        subprocess.run([compiler, "-shared", "-cudart", "static", *GENCODE, "-o", sys.argv[2], *[o for o, _ in results], host,
+                        "-Xlinker", "--exclude-libs,ALL"], check=True)
+        return
+    table = usage({s.name: log for s, (_, log) in zip(SOURCES, results)})
+    spilling = [f"{' '.join(k)}: {v[2]} bytes spilled" for k, v in sorted(table.items()) if v[2]]
+    if command == "update":
+        write(table)
+    faults = spilling + compare(table)
+    print("\n".join(faults) or f"{len({k[2] for k in table})} kernels for {len(ARCHS)} architectures within budget, no spills")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+// linear and its gradients: storage forms, adapters, dropout, both products.
+#include <algorithm>
+
+#include "harness.h"
+
+namespace test {
+namespace {
+
+using Values = std::vector<double>;
+
+const float kCode[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+                         -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+                         0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+                         0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+
+uint32_t philox_word(uint32_t counter, uint32_t site, const uint32_t (&seed)[4], int word) {
+    uint32_t c[4] = {counter, site, seed[2], seed[3]}, k0 = seed[0], k1 = seed[1];
+    for (int i = 0; i < 10; ++i) {
+        const uint64_t a = uint64_t(0xD2511F53) * c[0], b = uint64_t(0xCD9E8D57) * c[2];
+        const uint32_t next[4] = {uint32_t(b >> 32) ^ c[1] ^ k0, uint32_t(b), uint32_t(a >> 32) ^ c[3] ^ k1, uint32_t(a)};
+        std::copy(next, next + 4, c);
+        k0 += 0x9E3779B9;
+        k1 += 0xBB67AE85;
+    }
+    return c[word];
+}
+
+enum class Storage { kDense, kFloat, kNF4, kNestedNF4 };
+const char* name(Storage s) {
+    const char* names[] = {"dense", "f32 weight", "nf4", "nested nf4"};
+    return names[int(s)];
+}
+
+struct Weight {
+    Storage storage;
+    int64_t out, in;
+    Array data, absmax, nested, offset;
+    Values values;  // as a product of the type uses them
+
+    Weight(Storage storage, int32_t type, int64_t out, int64_t in) : storage(storage), out(out), in(in) {
+        if (storage == Storage::kDense || storage == Storage::kFloat) {
+            data = normal(storage == Storage::kFloat ? int32_t(GRAFT_F32) : type, out, in, 21);
+            for (double v : data.values) values.push_back(rounded(type, v));
+            return;
+        }
+        std::mt19937 engine(22);
+        const int64_t blocks = (out * in + 63) / 64;
+        data = Array(GRAFT_U8, out, in / 2, [&](int64_t) { return double(engine() % 256); });
+        const bool twice = storage == Storage::kNestedNF4;
+        // Entries of the dynamic map that are easy to state: 127 is 0, 255 is 1, 128 and 126 are +-5.5e-7.
+        const int codes[4] = {255, 127, 128, 126};
+        const float map[4] = {1.0f, 0.0f, 5.5e-7f, -5.5e-7f};
+        absmax = twice ? Array(GRAFT_U8, 1, blocks, [&](int64_t i) { return codes[i % 4]; })
+                       : Array(GRAFT_F32, 1, blocks, [&](int64_t i) { return 0.01 * double(i % 9 + 1); });
+        nested = Array(GRAFT_F32, 1, (blocks + 255) / 256, [](int64_t i) { return 0.3 + 0.1 * double(i); });
+        offset = Array(GRAFT_F32, 1, 1, [](int64_t) { return 0.05; });
+        for (int64_t e = 0; e < out * in; ++e) {
+            const int byte = int(data.values[size_t(e / 2)]), code = e % 2 ? byte & 15 : byte >> 4;
+            const int64_t block = e / 64;
+            float scale = float(absmax.values[size_t(block)]);
+            if (twice) {
+                const float product = map[block % 4] * float(nested.values[size_t(block / 256)]);
+                scale = product + float(offset.values[0]);
+            }
+            values.push_back(rounded(type, double(kCode[code] * scale)));
+        }
+    }
+    graft_weight put(Run& r) const {
+        graft_weight w{};
+        w.out = out;
+        w.in = in;
+        w.data = r.put(data);
+        if (absmax.rows) w.absmax = r.put(absmax);
+        if (storage == Storage::kNestedNF4) {
+            w.nested = r.put(nested);
+            w.offset = r.put(offset);
+        }
+        return w;
+    }
+};
+
+// The value of each NF4 element, exactly: x is the identity.
+void dequantise(int32_t type, bool nested, int64_t out, int64_t in, int64_t workspace) {
+    const Weight w(nested ? Storage::kNestedNF4 : Storage::kNF4, type, out, in);
+    Values reference;
+    for (int64_t i = 0; i < in; ++i)
+        for (int64_t o = 0; o < out; ++o) reference.push_back(w.values[size_t(o * in + i)]);
+    run_case({std::string("nf4_dequantize ") + (nested ? "nested " : "") + (type == GRAFT_BF16 ? "bf16 " : "f32 ") +
+                  std::to_string(out) + "x" + std::to_string(in), 0, reference,
+              [=](Run& r, Values* result) {
+                  graft_linear_args a{};
+                  a.y = r.tensor(type, in, out);
+                  a.x = r.put(Array(type, in, in, [=](int64_t i) { return i / in == i % in ? 1.0 : 0.0; }));
+                  a.w = w.put(r);
+                  r.check(api().linear(r.context(), &a));
+                  r.get(a.y, result);
+              }, workspace});
+}
+
+struct Shape {
+    int32_t type;
+    Storage storage;
+    int64_t tokens, in, out;
+    std::vector<int64_t> ranks;
+    double dropout;
+    bool bias, accumulate;
+    int64_t workspace;
+};
+
+void adapters(const Shape& s) {
+    const double scale = 0.5, p = s.dropout;
+    const uint32_t seed[4] = {11, 22, 33, 44}, threshold = uint32_t(p * 4294967296.0);
+    const int64_t t = s.tokens, in = s.in, out = s.out;
+    const Array x = normal(s.type, t, in, 1), dy = normal(s.type, t, out, 2), bias = normal(s.type, 1, out, 3);
+    const Array before = normal(s.type, t, in, 4), dw_before = normal(GRAFT_F32, out, in, 5), db_before = normal(GRAFT_F32, 1, out, 6);
+    const Weight w(s.storage, s.type, out, in);
+    std::vector<Array> as, bs;
+    for (size_t i = 0; i < s.ranks.size(); ++i) {
+        as.push_back(normal(GRAFT_F32, s.ranks[i], in, unsigned(30 + i), 0.1));
+        bs.push_back(normal(GRAFT_F32, out, s.ranks[i], unsigned(40 + i), 0.1));
+    }
+    auto dropped = [&](int64_t e, size_t site) {
+        if (p == 0) return 1.0;
+        return philox_word(uint32_t(e / 4), uint32_t(site), seed, int(e % 4)) >= threshold ? 1 / (1 - p) : 0.0;
+    };
+    Values y(size_t(t * out)), dx(size_t(t * in)), dw = dw_before.values, db = db_before.values;
+    for (int64_t i = 0; i < t; ++i)
+        for (int64_t o = 0; o < out; ++o) {
+            double sum = s.bias ? bias.at(0, o) : 0;
+            for (int64_t k = 0; k < in; ++k) sum += x.at(i, k) * w.values[size_t(o * in + k)];
+            y[size_t(i * out + o)] = sum;
+            db[size_t(o)] += dy.at(i, o);
+            for (int64_t k = 0; k < in; ++k) {
+                dx[size_t(i * in + k)] += dy.at(i, o) * w.values[size_t(o * in + k)];
+                dw[size_t(o * in + k)] += dy.at(i, o) * x.at(i, k);
+            }
+        }
+    Values das, dbs;
+    for (size_t n = 0; n < s.ranks.size(); ++n) {
+        const int64_t r = s.ranks[n];
+        Values da(size_t(r * in)), dbn(size_t(out * r));
+        for (int64_t i = 0; i < t; ++i)
+            for (int64_t j = 0; j < r; ++j) {
+                double xa = 0, ds = 0;
+                for (int64_t k = 0; k < in; ++k) xa += scale * x.at(i, k) * dropped(i * in + k, n) * rounded(s.type, as[n].at(j, k));
+                for (int64_t o = 0; o < out; ++o) {
+                    y[size_t(i * out + o)] += rounded(s.type, xa) * rounded(s.type, bs[n].at(o, j));
+                    dbn[size_t(o * r + j)] += dy.at(i, o) * rounded(s.type, xa);
+                    ds += scale * dy.at(i, o) * rounded(s.type, bs[n].at(o, j));
+                }
+                for (int64_t k = 0; k < in; ++k) {
+                    da[size_t(j * in + k)] += ds * x.at(i, k) * dropped(i * in + k, n);
+                    dx[size_t(i * in + k)] += ds * rounded(s.type, as[n].at(j, k)) * dropped(i * in + k, n);
+                }
+            }
+        das.insert(das.end(), da.begin(), da.end());
+        dbs.insert(dbs.end(), dbn.begin(), dbn.end());
+    }
+    if (s.accumulate)
+        for (size_t i = 0; i < dx.size(); ++i) dx[i] += before.values[i];
+
+    int64_t rank = 0;
+    for (int64_t r : s.ranks) rank += r;
+    const int64_t scratch = rank ? (8 * (t * rank + rank * (in + out) + (p > 0 ? t * in : 0)) + 255) / 256 * 256 : 0;
+    auto lora = [=](Run& r, std::vector<graft_low_rank>* list, bool gradients) {
+        const Array words(GRAFT_U32, 1, 4, [=](int64_t i) { return seed[i]; });
+        for (size_t n = 0; n < s.ranks.size(); ++n) {
+            graft_low_rank l{};
+            l.a = r.put(as[n]);
+            l.b = r.put(bs[n]);
+            l.xa = r.tensor(s.type, t, s.ranks[n]);
+            l.scale = float(scale);
+            if (p > 0) l.drop = {float(p), threshold, uint32_t(n), r.put(words)};
+            if (gradients) {
+                l.da = r.put(Array(GRAFT_F32, s.ranks[n], in, [](int64_t) { return 0.0; }));
+                l.db = r.put(Array(GRAFT_F32, out, s.ranks[n], [](int64_t) { return 0.0; }));
+            }
+            list->push_back(l);
+        }
+    };
+    const std::string label = std::string(s.type == GRAFT_BF16 ? " bf16 " : " f32 ") + name(s.storage) + " " + std::to_string(t) +
+                              "x" + std::to_string(in) + "x" + std::to_string(out) + "+" + std::to_string(rank) + (p > 0 ? " dropout" : "");
+    const double tolerance = s.type == GRAFT_BF16 ? 1.0 / 128 : 3e-6;
+    run_case({"linear" + label, tolerance, y, [=](Run& r, Values* result) {
+                  std::vector<graft_low_rank> list;
+                  lora(r, &list, false);
+                  graft_linear_args a{};
+                  a.y = r.tensor(s.type, t, out);
+                  a.x = r.put(x);
+                  a.w = w.put(r);
+                  if (s.bias) a.bias = r.put(bias);
+                  a.adapters = list.data();
+                  a.num_adapters = int64_t(list.size());
+                  a.scratch = r.tensor(GRAFT_U8, 1, scratch);
+                  r.check(api().linear(r.context(), &a));
+                  r.get(a.y, result);
+              }, s.workspace});
+    // Each gradient on a scale of its own, for they differ in size.
+    enum Part { kDX, kDW, kDBias, kDA, kDB };
+    const std::pair<Part, Values> parts[] = {{kDX, dx}, {kDW, dw}, {kDBias, db}, {kDA, das}, {kDB, dbs}};
+    const char* part_names[] = {"dx", "dw", "dbias", "dA", "dB"};
+    for (const auto& [part, reference] : parts) {
+        if (reference.empty()) continue;
+        const Part wanted = part;
+        run_case({std::string("linear_backward ") + part_names[part] + label, tolerance, reference, [=](Run& r, Values* result) {
+                      std::vector<graft_low_rank> list;
+                      lora(r, &list, true);
+                      graft_linear_args f{};
+                      f.y = r.tensor(s.type, t, out);
+                      f.x = r.put(x);
+                      f.w = w.put(r);
+                      f.adapters = list.data();
+                      f.num_adapters = int64_t(list.size());
+                      f.scratch = r.tensor(GRAFT_U8, 1, scratch);
+                      r.check(api().linear(r.context(), &f));
+                      graft_linear_backward_args a{};
+                      if (wanted == kDX) a.dx = s.accumulate ? r.put(before) : r.tensor(s.type, t, in);
+                      if (wanted == kDW) a.dw = r.put(dw_before);
+                      if (wanted == kDBias) a.dbias = r.put(db_before);
+                      a.dy = r.put(dy);
+                      a.x = f.x;
+                      a.w = f.w;
+                      a.adapters = list.data();
+                      a.num_adapters = int64_t(list.size());
+                      a.scratch = f.scratch;
+                      a.accumulate = s.accumulate;
+                      r.check(api().linear_backward(r.context(), &a));
+                      if (wanted == kDX) r.get(a.dx, result);
+                      if (wanted == kDW) r.get(a.dw, result);
+                      if (wanted == kDBias) r.get(a.dbias, result);
+                      for (const graft_low_rank& l : list) {
+                          if (wanted == kDA) r.get(l.da, result);
+                          if (wanted == kDB) r.get(l.db, result);
+                      }
+                  }, s.workspace});
+    }
+}
+
+}  // namespace
+
+void linear_cases() {
+    const int64_t large = 1 << 20;
+    for (int32_t type : {GRAFT_F32, GRAFT_BF16})
+        for (bool nested : {false, true}) {
+            dequantise(type, nested, 70, 64, large);
+            dequantise(type, nested, 13, 22, 1024);
+        }
+    adapters({GRAFT_F32, Storage::kDense, 5, 7, 9, {}, 0, true, true, large});
+    adapters({GRAFT_F32, Storage::kDense, 33, 70, 21, {3, 4}, 0, true, false, large});
+    adapters({GRAFT_F32, Storage::kNestedNF4, 9, 64, 21, {4}, 0.25, false, true, 8192});
+    adapters({GRAFT_BF16, Storage::kDense, 1, 40, 24, {}, 0, true, false, large});
+    adapters({GRAFT_BF16, Storage::kDense, 77, 136, 131, {8}, 0, false, true, large});     // whole chunks
+    adapters({GRAFT_BF16, Storage::kFloat, 19, 37, 29, {3}, 0, true, false, 8192});        // odd rows, pieces
+    adapters({GRAFT_BF16, Storage::kNestedNF4, 40, 192, 72, {8, 16}, 0.5, false, true, 16384});
+    adapters({GRAFT_BF16, Storage::kDense, 1100, 16, 24, {8}, 0, false, false, large});    // split sums
+}
+
+}  // namespace test

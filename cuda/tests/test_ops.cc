@@ -1,0 +1,31 @@
+// Every operation of the table against loops in double. Usage: test_ops [part of
+// a name]. Exit status: 0 all right, 10 wrong, 11 runs disagree, 12 a call or
+// the emulation failed, 13 no such case, 77 found by a sanitizer.
+#include "harness.h"
+
+#if defined(GRAFT_SHIM)
+extern "C" const char* __asan_default_options() { return "exitcode=77:detect_leaks=0"; }
+extern "C" const char* __ubsan_default_options() { return "exitcode=77:print_stacktrace=1"; }
+#endif
+
+namespace test {
+void elementwise_cases();
+void linear_cases();
+void attention_cases();
+void loss_cases();
+}  // namespace test
+
+int main(int argc, char** argv) {
+    if (argc > 1) test::filter() = argv[1];
+    int32_t devices = 0;
+    const std::string failure = test::text(test::api().device_count(&devices));
+    if (devices == 0) {
+        std::printf("no device: %s\n", failure.c_str());
+        return 12;
+    }
+    test::elementwise_cases();
+    test::linear_cases();
+    test::attention_cases();
+    test::loss_cases();
+    return test::report();
+}
