@@ -127,7 +127,9 @@ def main():
     if command == "library":
         host = CACHE / "status.o"
         subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-c", ROOT / "csrc/core/status.cc", "-o", host], check=True)
-        subprocess.run([compiler, "-shared", "-cudart", "static", *GENCODE, "-o", sys.argv[2], *[o for o, _ in results], host,
+        # The wheels keep their libraries in lib, where nvcc does not look.
+        libraries = f"-L{pathlib.Path(compiler).resolve().parent.parent / 'lib'}"
+        subprocess.run([compiler, "-shared", "-cudart", "static", libraries, *GENCODE, "-o", sys.argv[2], *[o for o, _ in results], host,
                         "-Xlinker", "--exclude-libs,ALL"], check=True)
         return
     table = usage({s.name: log for s, (_, log) in zip(SOURCES, results)})
