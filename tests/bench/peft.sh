@@ -17,7 +17,7 @@ for dtype in bf16 f32; do
   for round in 1 2 3; do
     ours=$(bin/bench.test -test.run '^$' -test.bench "Step/smollm2-135m/lora/$dtype" -test.benchtime 3x |
       awk '/tokens\/s/ { for (i = 2; i <= NF; i++) { if ($i == "tokens/s") t = $(i-1); if ($i == "peak-MiB") m = $(i-1) } print t, m }')
-    peer=$("$PYTHON" tests/bench/peft.py --dtype $dtype 2>/dev/null)
+    peer=$("$PYTHON" tests/bench/peer.py --dtype $dtype)
     echo "$dtype $ours $peer"
   done
 done | awk '
