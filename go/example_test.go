@@ -30,7 +30,7 @@ func tiny() (dir, run string) {
 		panic(err)
 	}
 	return dir, fmt.Sprintf(`
-device: reference
+device: cpu
 model: {path: %q}
 method: {type: lora, r: 2, lora_alpha: 4}
 data: {train: %q, max_seq_length: 16}
@@ -71,7 +71,7 @@ func ExamplePrepare() {
 	fmt.Println(run.Model.Params.TrainableLen(), "trained of", run.Model.BaseLen(), "parameters")
 	// Output:
 	// 8 records, 32 trained tokens, 3 steps
-	// 1344 trained of 5200 parameters
+	// 1088 trained of 5712 parameters
 }
 
 func ExampleRun_Train() {
@@ -98,9 +98,9 @@ func ExampleRun_Train() {
 	fmt.Println("used what was planned:", result.Used == result.Planned)
 	fmt.Println(filepath.Base(result.Output))
 	// Output:
-	// step 1 of 3 trained on 8 tokens
-	// step 2 of 3 trained on 8 tokens
-	// step 3 of 3 trained on 8 tokens
+	// step 1 of 3 trained on 20 tokens
+	// step 2 of 3 trained on 12 tokens
+	// step 3 of 3 trained on 20 tokens
 	// used what was planned: true
 	// adapter
 }
