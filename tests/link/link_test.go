@@ -1,21 +1,21 @@
-// Package link is another Go program that uses graft: it trains, is stopped,
-// goes on, generates, and leaves nothing behind.
 package link
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/graftlm/graft/bindings/native"
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/config"
+	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/export"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/generate"
@@ -23,82 +23,140 @@ import (
 	"github.com/graftlm/graft/go/train"
 )
 
-const base = `{"model_type":"llama","hidden_size":32,"intermediate_size":64,"num_hidden_layers":2,
-"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":61,"max_position_embeddings":64}`
+const llama = `{
+  "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+  "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+  "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64,
+  "max_position_embeddings": 64, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
+  "tie_word_embeddings": false, "torch_dtype": "float32"
+}`
 
-func TestTrainStopResumeGenerate(t *testing.T) {
-	dir, ctx := t.TempDir(), context.Background()
-	goroutines := runtime.NumGoroutine()
-	check(t, export.Random(ctx, filepath.Join(dir, "base"), []byte(base), nil, "F32", 3))
-	var lines strings.Builder
-	for i := range 40 {
-		fmt.Fprintf(&lines, "{\"input_ids\": [%d, %d, %d, %d, 7]}\n", i, (i+1)%61, (i+2)%61, (i+3)%61)
+const steps = 6
+
+// write makes a random base and records of counting tokens.
+func write(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, export.Random(t.Context(), filepath.Join(dir, "base"), []byte(llama), nil, "F32", 1))
+	var records []byte
+	for i := range 16 {
+		records = fmt.Appendf(records, `{"input_ids": [%d, %d, %d, %d, %d, %d]}`+"\n", i, i+1, i+2, i+3, i+4, i+5)
 	}
-	check(t, os.WriteFile(filepath.Join(dir, "data.jsonl"), []byte(lines.String()), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "train.jsonl"), records, 0o644))
+}
+
+// start trains into dir/out, as a program would.
+func start(ctx context.Context, t *testing.T, dir, out string, resume bool, on func(train.Event)) (train.Result, error) {
+	t.Helper()
 	text := fmt.Sprintf(`
+device: cpu
+threads: 2
 model: {path: %q}
 method: {type: lora, r: 4, lora_alpha: 8}
 data: {train: %q, max_seq_length: 16}
-train: {num_epochs: 4, micro_batch_size: 2, gradient_accumulation_steps: 1, output_dir: %q}
-optim: {learning_rate: 1e-2}
-`, filepath.Join(dir, "base"), filepath.Join(dir, "data.jsonl"), filepath.Join(dir, "run"))
+train: {max_steps: %d, micro_batch_size: 2, gradient_accumulation_steps: 2, output_dir: %q}
+optim: {learning_rate: 5e-2}
+`, filepath.Join(dir, "base"), filepath.Join(dir, "train.jsonl"), steps, filepath.Join(dir, out))
+	c, err := config.Parse("link", []byte(text), nil)
+	require.NoError(t, err)
+	run, err := graft.Prepare(ctx, c, graft.Options{})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, run.Close()) }()
+	return run.Train(ctx, resume, on)
+}
 
-	stopped, cancel := context.WithCancel(ctx)
-	_, err := run(stopped, text, false, func(e train.Event) {
-		if e.Step == 3 {
+func TestTrainCancelResumeGenerateClose(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir)
+	goroutines := runtime.NumGoroutine()
+
+	// One run to the end.
+	var whole []train.Event
+	result, err := start(t.Context(), t, dir, "whole", false, func(e train.Event) { whole = append(whole, e) })
+	require.NoError(t, err)
+	require.Len(t, whole, steps)
+	assert.Equal(t, steps, result.Steps)
+	assert.Equal(t, result.Planned, result.Used, "planned and used bytes")
+	assert.Less(t, whole[steps-1].Loss, whole[0].Loss)
+	assert.Zero(t, native.Live(), "devices open after a run")
+
+	// The same run, cancelled from its callback after the second step.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	last := 0
+	_, err = start(ctx, t, dir, "halves", false, func(e train.Event) {
+		if last = e.Step; last == 2 {
 			cancel()
 		}
 	})
-	if !errors.Is(err, failure.ErrPreempted) {
-		t.Fatalf("a cancelled run gave %v", err)
-	}
-	steps := 0
-	result, err := run(ctx, text, true, func(e train.Event) { steps = max(steps, e.Step) })
-	check(t, err)
-	if steps != result.Steps || result.Steps < 4 || result.Planned != result.Used {
-		t.Fatalf("%d steps told, result %+v", steps, result)
-	}
+	require.ErrorIs(t, err, failure.ErrPreempted)
+	assert.Equal(t, 75, failure.Code(err))
+	assert.Equal(t, 2, last)
+	assert.NoDirExists(t, filepath.Join(dir, "halves", "adapter"))
+	assert.Zero(t, native.Live(), "devices open after a cancelled run")
 
-	b, err := graft.OpenBase(filepath.Join(dir, "base"), "auto")
-	check(t, err)
-	m := model.New(b.Config)
-	_, values, err := graft.Attach(m, result.Output, 1)
-	check(t, err)
-	g, err := generate.Open(ctx, native.CPU(native.Options{}), generate.Options{Model: m, Types: b.Types, Source: b.Files, Adapter: values})
-	check(t, err)
-	done, err := g.Generate(ctx, [][]int32{{5, 6, 7}}, generate.Params{MaxNewTokens: 4}, nil)
-	check(t, err)
-	if len(done[0].Tokens) != 4 {
-		t.Fatalf("generated %v", done)
-	}
-	check(t, g.Close())
-	check(t, b.Close())
-	if n := native.Live(); n != 0 {
-		t.Fatalf("%d devices are still open", n)
-	}
-	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
+	// Resumed, it ends where the whole run ended, bit for bit.
+	var rest []train.Event
+	resumed, err := start(t.Context(), t, dir, "halves", true, func(e train.Event) {
+		if e.Message == "" {
+			rest = append(rest, e)
 		}
+	})
+	require.NoError(t, err)
+	require.Len(t, rest, steps-2)
+	for i, e := range rest {
+		assert.Equal(t, whole[i+2].Step, e.Step)
+		assert.Equal(t, whole[i+2].Loss, e.Loss, "loss of step %d", e.Step)
+		assert.Equal(t, whole[i+2].GradNorm, e.GradNorm, "norm of step %d", e.Step)
 	}
+	want, err := os.ReadFile(filepath.Join(result.Output, "adapter_model.safetensors"))
+	require.NoError(t, err)
+	got, err := os.ReadFile(filepath.Join(resumed.Output, "adapter_model.safetensors"))
+	require.NoError(t, err)
+	assert.Equal(t, want, got, "the adapters of the whole and of the resumed run")
+
+	speak(t, filepath.Join(dir, "base"), resumed.Output)
+	assert.Zero(t, native.Live(), "devices open at the end")
+
+	// A goroutine that was told to end may need a moment to be gone.
+	for range 200 {
+		if runtime.NumGoroutine() <= goroutines {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines at the end")
 }
 
-func run(ctx context.Context, text string, resume bool, on func(train.Event)) (train.Result, error) {
-	c, err := config.Parse("run", []byte(text), nil)
-	if err != nil {
-		return train.Result{}, err
-	}
-	r, err := graft.Prepare(ctx, c, graft.Options{})
-	if err != nil {
-		return train.Result{}, err
-	}
-	defer r.Close()
-	return r.Train(ctx, resume, on)
-}
-
-func check(t *testing.T, err error) {
+// speak generates with and without the adapter, by token ids: the base has no
+// tokenizer.
+func speak(t *testing.T, dir, adapter string) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+	base, err := graft.OpenBase(dir, "f32")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, base.Close()) }()
+	m := model.New(base.Config)
+	_, values, err := graft.Attach(m, adapter, 1)
+	require.NoError(t, err)
+	backend, err := device.Open("cpu", 2)
+	require.NoError(t, err)
+	g, err := generate.Open(t.Context(), backend, generate.Options{Model: m, Types: base.Types, MaxTokens: 32, Source: base.Files, Adapter: values})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, g.Close()) }()
+
+	answer := func() []int32 {
+		var heard []int32
+		done, err := g.Generate(t.Context(), [][]int32{{5, 6, 7}}, generate.Params{MaxNewTokens: 8}, func(_ int, id int32) bool {
+			heard = append(heard, id)
+			return true
+		})
+		require.NoError(t, err)
+		require.Len(t, done, 1)
+		assert.Equal(t, heard, done[0].Tokens, "what the callback heard")
+		require.Len(t, heard, 8)
+		return heard
 	}
+	tuned := answer()
+	assert.Equal(t, tuned, answer(), "greedy answers repeat")
+	require.NoError(t, g.SetAdapter(nil))
+	assert.NotEqual(t, tuned, answer(), "the adapter changes the answer")
 }
