@@ -88,5 +88,9 @@ func CUDA(o Options) (bindings.Backend, error) {
 		return nil, err
 	}
 	o.Threads = 0
-	return backend{t, bindings.CUDAProfile(), o}, nil
+	b := backend{t, bindings.CUDAProfile(), o}
+	if _, err := b.info(); err != nil {
+		return nil, fmt.Errorf("%w: the library is there, its device %d is not: %v", bindings.ErrUnavailable, o.Device, err)
+	}
+	return b, nil
 }

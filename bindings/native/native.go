@@ -83,10 +83,16 @@ func CPU(o Options) bindings.Backend {
 
 func (b backend) Profile() bindings.Profile { return b.profile }
 
-func (b backend) Info() string {
-	var info C.graft_device_info
+// info asks the library about its device; it fails where that is not there.
+func (b backend) info() (info C.graft_device_info, err error) {
 	info.struct_size = C.sizeof_graft_device_info
-	if err := b.take(C.graft_call_device_info(b.api, C.int32_t(b.options.Device), &info)); err != nil {
+	err = b.take(C.graft_call_device_info(b.api, C.int32_t(b.options.Device), &info))
+	return info, err
+}
+
+func (b backend) Info() string {
+	info, err := b.info()
+	if err != nil {
 		return err.Error()
 	}
 	s := fmt.Sprintf("%s (%s), %.1f GiB", C.GoString(&info.name[0]), C.GoString(&info.arch[0]), float64(info.memory_total)/(1<<30))

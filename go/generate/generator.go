@@ -8,6 +8,7 @@ import (
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
+	"github.com/graftlm/graft/go/plan"
 )
 
 // Generator holds a model on a device. It is used by one goroutine at a time.
@@ -42,7 +43,7 @@ func Open(ctx context.Context, b bindings.Backend, o Options) (*Generator, error
 	if err != nil {
 		return nil, err
 	}
-	dev, err := b.Open(planned.Plan)
+	dev, err := plan.Open(b, planned.Plan)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func NewEngine(b bindings.Backend, j plan.Job, seed uint64) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := b.Open(p.Bytes)
+	dev, err := plan.Open(b, p.Bytes)
 	if err != nil {
 		return nil, err
 	}
