@@ -28,7 +28,7 @@ var recipe = struct {
   "max_position_embeddings": 512, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
   "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 0, "torch_dtype": "float32"
 }
-`, 4096, 300, 256}
+`, 4096, 1500, 256}
 
 const end = "<|endoftext|>"
 
@@ -133,8 +133,8 @@ func tune(ctx context.Context, s *sources, base, out string) error {
 model: {path: %q, dtype: bf16}
 method: {type: lora, r: 16, lora_alpha: 32}
 data: {train: %q, val_set_size: 0.1, max_seq_length: %d, on_overflow: drop}
-train: {num_epochs: 2, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
-optim: {learning_rate: 1e-3}
+train: {num_epochs: 3, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
+optim: {learning_rate: 2e-3}
 eval: {every: 0}
 `, base, data, recipe.Sequence, out)
 	result, err := follow(ctx, run, "tune")

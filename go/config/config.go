@@ -92,8 +92,7 @@ type Memory struct {
 
 // Eval is the evaluation during the run.
 type Eval struct {
-	Every   int      `yaml:"every" default:"200" range:"[0,1e9]" aka:"eval_steps steps" doc:"Steps between evaluations; 0 is only at the end."`
-	Metrics []string `yaml:"metrics" default:"[loss]" enum:"loss|ppl|acc" doc:"What is reported."`
+	Every int `yaml:"every" default:"200" range:"[0,1e9]" aka:"eval_steps steps" doc:"Steps between evaluations; 0 is only at the end."`
 }
 
 // Checkpoint is the saving of resumable states.

@@ -141,7 +141,6 @@ func TestRefusals(t *testing.T) {
 		"memory: {limit: lots}":                     `memory.limit: want auto or a size such as 24GiB, got "lots"`,
 		"memory: {limit: 0}":                        "want auto or a size",
 		"memory: {limit: 99999999999TiB}":           "want auto or a size",
-		"eval: {metrics: [loss, los]}":              `eval.metrics[1]: "los" is not one of loss, ppl, acc (did you mean "loss"?)`,
 		"checkpoint: {keep: 1}":                     "checkpoint.keep: must be in [2, 1e6], got 1",
 		"[1, 2]":                                    "the file must be an object of keys, got a list",
 		"just text":                                 `the file must be an object of keys, got "just text"`,

@@ -41,7 +41,10 @@ type Run struct {
 	EvalEvery  int // steps; 0: at the end only
 	SaveEvery  int // steps; 0: at the end only
 	Keep       int
-	MaxSkipped int // steps that may be skipped in any 100 before the run gives up
+	LogEvery   int  // steps between records; 0 or 1: each
+	JSONL      bool // metrics.jsonl
+	Board      bool // TensorBoard event files
+	MaxSkipped int  // steps that may be skipped in any 100 before the run gives up
 	// Extra writes further files beside what was trained: those of a tokenizer,
 	// or of a base.
 	Extra func(*atomicfs.Dir) error
@@ -102,6 +105,12 @@ func (r *Run) Start(ctx context.Context, resume bool, on func(Event)) (Result, e
 		return Result{}, err
 	}
 	defer l.log.Close()
+	if r.Board {
+		if l.board, err = openBoard(r.Dir, time.Now); err != nil {
+			return Result{}, err
+		}
+		defer l.board.Close()
+	}
 	return l.run(ctx)
 }
 
@@ -111,6 +120,7 @@ type loop struct {
 	store  *checkpoint.Store
 	on     func(Event)
 	log    *metrics
+	board  *board // nil: none
 	state  checkpoint.State
 	result Result
 	saved  int // step of the newest checkpoint
@@ -172,7 +182,7 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 				l.state.Best, l.state.BestStep = v.Loss, done
 			}
 		}
-		if err := l.log.Write(e); err != nil {
+		if err := l.record(e); err != nil {
 			return l.result, err
 		}
 		l.on(e)
@@ -186,6 +196,22 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 		return l.result, err
 	}
 	return l.finish()
+}
+
+// record writes what a step told, where it is wanted.
+func (l *loop) record(e Event) error {
+	if l.LogEvery > 1 && e.Step%l.LogEvery != 0 && e.EvalLoss == nil && e.Step != e.TotalSteps && !e.Skipped {
+		return nil
+	}
+	if l.JSONL {
+		if err := l.log.Write(e); err != nil {
+			return err
+		}
+	}
+	if l.board == nil {
+		return nil
+	}
+	return l.board.Write(e)
 }
 
 // step runs one optimizer step.
