@@ -9,7 +9,8 @@ import (
 	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/hub"
-	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method/registry"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/tokenizer"
@@ -123,21 +124,24 @@ func (b *Base) StopTokens() []int32 {
 func (b *Base) Close() error { return b.Files.Close() }
 
 // Attach adds a PEFT adapter directory to a model of the base, and gives the
-// values of its parameters. scale multiplies its effect.
-func Attach(m *model.Model, dir string, scale float64) (lora.Config, map[string][]float32, error) {
-	c, err := lora.Read(dir)
+// values of its parameters. scale multiplies its effect, where it has a scale.
+func Attach(m *model.Model, dir string, scale float64) (method.Method, map[string][]float32, error) {
+	how, err := registry.Read(dir)
 	if err != nil {
-		return c, nil, err
+		return nil, nil, err
 	}
-	c.Alpha *= scale
-	for k := range c.AlphaPattern {
-		c.AlphaPattern[k] *= scale
+	if scale != 1 {
+		s, ok := how.(method.Scalable)
+		if !ok {
+			return nil, nil, failure.Usage("%s is a %s adapter, which has no scale; load it without one", dir, how.Name())
+		}
+		how = s.Scaled(scale)
 	}
-	if err := c.Attach(m, 0); err != nil {
-		return c, nil, failure.As(failure.ErrData, err)
+	if err := how.Attach(m, 0); err != nil {
+		return nil, nil, failure.As(failure.ErrData, err)
 	}
-	values, err := c.Load(dir, m)
-	return c, values, err
+	values, err := how.Load(dir, m)
+	return how, values, err
 }
 
 // load reads the base onto a device and sets further values.

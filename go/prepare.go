@@ -17,8 +17,7 @@ import (
 	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
-	"github.com/graftlm/graft/go/method/full"
-	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method/registry"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/optim"
@@ -127,25 +126,9 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 // adapter that it starts from, if any.
 func build(b *Base, c config.Method, seed uint64) (method.Method, *model.Model, map[string][]float32, error) {
 	m := model.New(b.Config)
-	var how method.Method = full.Config{}
-	if c.Type == "lora" {
-		l := lora.Config{
-			R: c.R, Alpha: c.LoraAlpha, Dropout: c.LoraDropout, RSLoRA: c.UseRSLora, Layers: c.Layers,
-			RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Gaussian: c.Init == "gaussian",
-			Targets: c.Targets.Names, Exclude: c.Exclude.Names, BaseModel: b.Dir,
-		}
-		if c.Targets.Pattern != "" {
-			l.Targets, l.Regex = []string{c.Targets.Pattern}, !c.Targets.AllLinear()
-		}
-		if c.InitFrom != "" {
-			from, err := lora.Read(c.InitFrom)
-			if err != nil {
-				return nil, nil, nil, err
-			}
-			from.Dropout, from.BaseModel = l.Dropout, b.Dir
-			l = from
-		}
-		how = l
+	how, err := registry.New(c, method.Base{Dir: b.Dir})
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	if err := how.Attach(m, seed); err != nil {
 		return nil, nil, nil, err
@@ -308,7 +291,7 @@ func (n noTokenizer) Size() int               { return n.vocab }
 
 // extras are the files that belong beside what was trained.
 func (r *Run) extras(d *atomicfs.Dir) error {
-	if _, ok := r.Method.(full.Config); ok {
+	if r.Method.Output() == method.Model {
 		return r.Base.Files.Copy(d)
 	}
 	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"} {

@@ -14,7 +14,8 @@ import (
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/checkpoint"
 	"github.com/graftlm/graft/go/failure"
-	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method/registry"
 	"github.com/graftlm/graft/go/safetensors"
 )
 
@@ -114,7 +115,7 @@ func inspect(path string) (facts, error) {
 		return facts{}, failure.As(failure.ErrIO, err)
 	case !info.IsDir():
 		return inspectFile(path)
-	case has(lora.ConfigFile):
+	case has(method.ConfigFile):
 		return inspectAdapter(path)
 	case has("MANIFEST.json"):
 		return inspectCheckpoint(path)
@@ -139,17 +140,15 @@ func inspectFile(path string) (f facts, err error) {
 }
 
 func inspectAdapter(path string) (f facts, err error) {
-	c, err := lora.Read(path)
+	m, err := registry.Read(path)
 	if err != nil {
 		return f, err
 	}
-	f.add("kind", "LoRA adapter")
-	f.add("r", c.R)
-	f.add("lora_alpha", c.Alpha)
-	f.add("use_rslora", c.RSLoRA)
-	f.add("targets", strings.Join(c.Targets, ", "))
-	f.add("base", c.BaseModel)
-	file, err := safetensors.Open(filepath.Join(path, lora.WeightsFile))
+	f.add("kind", m.Name()+" adapter")
+	for _, fact := range m.Facts() {
+		f.add(fact.Name, fact.Value)
+	}
+	file, err := safetensors.Open(filepath.Join(path, method.WeightsFile))
 	if err != nil {
 		return f, err
 	}

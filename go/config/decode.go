@@ -81,7 +81,7 @@ func (d *decoder) key(to reflect.Value, given *node, f field, path string) error
 		given = n
 	} else {
 		d.origins[path] = given.where
-		if only := f.tag("only"); only != "" && only != d.method {
+		if !f.means(d.method) {
 			return fmt.Errorf("%s: %s has no effect with method.type %s; remove it", given.where, path, d.method)
 		}
 	}

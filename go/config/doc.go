@@ -19,8 +19,8 @@
 //	doc       one sentence, for the schema and the reference table
 //	default   the value if none is given, as YAML; absent: "", 0, false, none
 //	full,     the default where method.type is that, if it differs
-//	lora
-//	only      the method.type for which the key means anything
+//	lora, …
+//	only      the values of method.type for which the key means anything: a|b
 //	range     of a number, or of each in a list: [0,1] (0,1] …
 //	enum      of a text, or of each in a list: a|b|c
 //	match     a regular expression for a text, with form as its description

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,7 +15,7 @@ type Key struct {
 	Doc     string
 	Default string            // as YAML
 	When    map[string]string // defaults of single values of method.type
-	Only    string            // the method.type it belongs to, "" for all
+	Only    []string          // the values of method.type it belongs to, none for all
 	Allowed string            // range, values or form, for a reader; "" for anything
 	field   field
 }
@@ -23,10 +24,13 @@ type Key struct {
 func Keys() []Key {
 	var keys []Key
 	walk(reflect.TypeFor[Config](), "", func(path string, f field) {
-		k := Key{Path: path, Doc: f.tag("doc"), Default: f.defaultFor(""), Only: f.tag("only"), Allowed: f.allowed(), field: f}
+		k := Key{Path: path, Doc: f.tag("doc"), Default: f.defaultFor(""), Only: f.only(), Allowed: f.allowed(), field: f}
 		for _, method := range methods() {
 			if d, ok := f.Tag.Lookup(method); ok {
-				k.When = map[string]string{method: d}
+				if k.When == nil {
+					k.When = map[string]string{}
+				}
+				k.When[method] = d
 			}
 		}
 		keys = append(keys, k)
@@ -69,6 +73,20 @@ func fields(t reflect.Type) []field {
 }
 
 func (f field) tag(name string) string { return f.Tag.Get(name) }
+
+// only lists the methods that a key belongs to, none for all.
+func (f field) only() []string {
+	if tag := f.tag("only"); tag != "" {
+		return strings.Split(tag, "|")
+	}
+	return nil
+}
+
+// means reports whether a key means anything with a method.
+func (f field) means(method string) bool {
+	only := f.only()
+	return only == nil || slices.Contains(only, method)
+}
 
 // section reports whether a field holds further keys.
 func (f field) section() bool { return f.Type.Kind() == reflect.Struct && !isCustom(f.Type) }

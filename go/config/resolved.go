@@ -21,7 +21,7 @@ func (c *Config) Resolved() []byte {
 func (c *Config) write(b *bytes.Buffer, v reflect.Value, prefix string, depth int) {
 	for _, f := range fields(v.Type()) {
 		indent, path, value := strings.Repeat("  ", depth), prefix+f.name, v.FieldByIndex(f.Index)
-		if only := f.tag("only"); only != "" && only != c.Method.Type {
+		if !f.means(c.Method.Type) {
 			continue
 		}
 		if f.section() {

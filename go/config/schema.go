@@ -68,8 +68,8 @@ func describe(f field) string {
 			text += fmt.Sprintf(" Default for %s: %s.", method, d)
 		}
 	}
-	if only := f.tag("only"); only != "" {
-		text += fmt.Sprintf(" With method.type %s only.", only)
+	if only := f.only(); only != nil {
+		text += fmt.Sprintf(" With method.type %s only.", strings.Join(only, " or "))
 	}
 	return text
 }

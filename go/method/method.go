@@ -7,6 +7,7 @@ package method
 import (
 	"io"
 
+	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/safetensors"
@@ -16,6 +17,11 @@ import (
 type Method interface {
 	// Name is the value of method.type in a configuration.
 	Name() string
+	// Output is the directory of a run that Save fills: Adapter, or Model for a
+	// whole checkpoint, beside which the base's other files belong.
+	Output() string
+	// Facts are the settings that a reader of an adapter wants to see.
+	Facts() []Fact
 	// Attach marks what is trained in a model, and adds the method's own
 	// parameters to it. It runs before the parameters are laid out. seed
 	// decides their first values.
@@ -26,6 +32,38 @@ type Method interface {
 	// method: the values of the trainable parameters by name. It runs after
 	// Attach.
 	Load(dir string, m *model.Model) (map[string][]float32, error)
+}
+
+// What a run writes at its end.
+const (
+	Adapter = "adapter"
+	Model   = "model"
+)
+
+// Fact is a setting by name.
+type Fact struct {
+	Name  string
+	Value any
+}
+
+// Scalable is a method whose effect can be multiplied when it is loaded.
+type Scalable interface{ Scaled(by float64) Method }
+
+// Base is what a method may know of the base before its weights are loaded.
+type Base struct {
+	Dir string // base_model_name_or_path of what it writes
+}
+
+// Kind is an entry of the registry (go/method/registry): how a method is made
+// from the settings of a run, and from a directory that it or PEFT wrote.
+type Kind struct {
+	Name string // the value of method.type
+	// New checks the settings and makes the method.
+	New func(c config.Method, b Base) (Method, error)
+	// PEFT is the peft_type of the adapter directories that Read reads; "" and
+	// nil for a method that writes none.
+	PEFT string
+	Read func(dir string) (Method, error)
 }
 
 // Values gives the values of a trainable parameter.

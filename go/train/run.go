@@ -285,11 +285,7 @@ func (l *loop) save(final bool) error {
 
 // finish writes what was trained.
 func (l *loop) finish() (Result, error) {
-	name := "adapter"
-	if l.Method.Name() == "full" {
-		name = "model"
-	}
-	out := filepath.Join(l.Dir, name)
+	out := filepath.Join(l.Dir, l.Method.Output())
 	if err := os.RemoveAll(out); err != nil {
 		return l.result, failure.IO("%w", err)
 	}

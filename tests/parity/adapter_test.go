@@ -13,6 +13,7 @@ import (
 	"github.com/graftlm/graft/go/export"
 	"github.com/graftlm/graft/go/hub"
 	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/method/lora"
 	"github.com/graftlm/graft/go/model"
 	"github.com/stretchr/testify/assert"
@@ -54,11 +55,11 @@ func TestAdapterDirectory(t *testing.T) {
 					return raw
 				}
 				theirs := f.adapter(name, "final")
-				assert.Equal(t, file(theirs, lora.WeightsFile), file(dir, lora.WeightsFile))
+				assert.Equal(t, file(theirs, method.WeightsFile), file(dir, lora.WeightsFile))
 
 				var want, got map[string]any
-				require.NoError(t, json.Unmarshal(file(theirs, lora.ConfigFile), &want))
-				require.NoError(t, json.Unmarshal(file(dir, lora.ConfigFile), &got))
+				require.NoError(t, json.Unmarshal(file(theirs, method.ConfigFile), &want))
+				require.NoError(t, json.Unmarshal(file(dir, method.ConfigFile), &got))
 				assert.ElementsMatch(t, kinds(want["target_modules"]), got["target_modules"])
 				delete(want, "target_modules")
 				delete(got, "target_modules")

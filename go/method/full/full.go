@@ -5,6 +5,7 @@ package full
 import (
 	"regexp"
 
+	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/model"
@@ -16,12 +17,24 @@ type Config struct{}
 
 var _ method.Method = Config{}
 
+// Kind is the method's entry of the registry.
+var Kind = method.Kind{
+	Name: "full",
+	New:  func(config.Method, method.Base) (method.Method, error) { return Config{}, nil },
+}
+
 // noDecay are the parameters that weight decay leaves alone, by the rule of
 // transformers' Trainer.
 var noDecay = regexp.MustCompile(`bias|layernorm|rmsnorm|(^|\.)norm($|\.)|_norm($|\.)`)
 
 // Name is "full".
 func (Config) Name() string { return "full" }
+
+// Output is a whole checkpoint.
+func (Config) Output() string { return method.Model }
+
+// Facts: there are none, for there are no settings.
+func (Config) Facts() []method.Fact { return nil }
 
 // Attach makes every parameter trainable.
 func (Config) Attach(m *model.Model, _ uint64) error {

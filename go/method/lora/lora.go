@@ -5,9 +5,12 @@
 package lora
 
 import (
+	"maps"
 	"math"
+	"strings"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/model"
@@ -35,10 +38,59 @@ type Config struct {
 	BaseModel    string // base_model_name_or_path of adapter_config.json
 }
 
-var _ method.Method = Config{}
+var (
+	_ method.Method   = Config{}
+	_ method.Scalable = Config{}
+)
+
+// Kind is the method's entry of the registry.
+var Kind = method.Kind{
+	Name: "lora", New: fromSettings,
+	PEFT: "LORA", Read: func(dir string) (method.Method, error) { return Read(dir) },
+}
+
+// fromSettings makes a Config of the keys of a run file, or of the adapter that
+// the run starts from.
+func fromSettings(c config.Method, b method.Base) (method.Method, error) {
+	if c.InitFrom != "" {
+		from, err := Read(c.InitFrom)
+		from.Dropout, from.BaseModel = c.LoraDropout, b.Dir
+		return from, err
+	}
+	l := Config{
+		R: c.R, Alpha: c.LoraAlpha, Dropout: c.LoraDropout, RSLoRA: c.UseRSLora, Layers: c.Layers,
+		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Gaussian: c.Init == "gaussian",
+		Targets: c.Targets.Names, Exclude: c.Exclude.Names, BaseModel: b.Dir,
+	}
+	if c.Targets.Pattern != "" {
+		l.Targets, l.Regex = []string{c.Targets.Pattern}, !c.Targets.AllLinear()
+	}
+	return l, nil
+}
 
 // Name is "lora".
 func (Config) Name() string { return "lora" }
+
+// Output is an adapter directory.
+func (Config) Output() string { return method.Adapter }
+
+// Facts are the settings that decide what the adapter does.
+func (c Config) Facts() []method.Fact {
+	return []method.Fact{
+		{Name: "r", Value: c.R}, {Name: "lora_alpha", Value: c.Alpha}, {Name: "use_rslora", Value: c.RSLoRA},
+		{Name: "targets", Value: strings.Join(c.Targets, ", ")}, {Name: "base", Value: c.BaseModel},
+	}
+}
+
+// Scaled multiplies lora_alpha, and so the effect of the adapter.
+func (c Config) Scaled(by float64) method.Method {
+	c.Alpha *= by
+	c.AlphaPattern = maps.Clone(c.AlphaPattern)
+	for k := range c.AlphaPattern {
+		c.AlphaPattern[k] *= by
+	}
+	return c
+}
 
 // Attach adds A and B to each chosen layer. A starts as
 // U(−1/√in, 1/√in), B as zero, so that the model starts as the base.

@@ -1,10 +1,7 @@
 package lora
 
 import (
-	"encoding/json"
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -19,12 +16,7 @@ import (
 
 const matchTimeout = time.Second
 
-// The files of an adapter directory.
-const (
-	ConfigFile  = "adapter_config.json"
-	WeightsFile = "adapter_model.safetensors"
-	prefix      = "base_model.model."
-)
+const prefix = "base_model.model."
 
 // peft is adapter_config.json: the old, stable keys that every version reads.
 type peft struct {
@@ -95,14 +87,10 @@ func (c Config) Save(w method.Writer, m *model.Model, values method.Values) erro
 	if len(c.Exclude) > 0 {
 		p.Exclude = c.Exclude
 	}
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
+	if err := method.WriteConfig(w, p); err != nil {
 		return err
 	}
-	if err := w.WriteFile(ConfigFile, append(text, '\n')); err != nil {
-		return err
-	}
-	return method.WriteTensors(w, WeightsFile, tensors)
+	return method.WriteTensors(w, method.WeightsFile, tensors)
 }
 
 func orEmpty[T any](m map[string]T) map[string]T {
@@ -116,16 +104,10 @@ func orEmpty[T any](m map[string]T) map[string]T {
 // result and is not built in (DoRA, biases, other types) is an error that names
 // the field.
 func Read(dir string) (Config, error) {
-	path := filepath.Join(dir, ConfigFile)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, failure.NoInput("%s is not there; an adapter directory has it beside %s", path, WeightsFile)
-	} else if err != nil {
-		return Config{}, failure.As(failure.ErrIO, err)
-	}
+	path := filepath.Join(dir, method.ConfigFile)
 	p := peft{R: 8, Alpha: 8, Bias: "none"}
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return Config{}, failure.Data("%s: %w", path, err)
+	if err := method.ReadConfig(dir, &p); err != nil {
+		return Config{}, err
 	}
 	switch {
 	case p.PeftType != "LORA":
@@ -143,6 +125,7 @@ func Read(dir string) (Config, error) {
 		R: p.R, Alpha: p.Alpha, Dropout: p.Dropout, RSLoRA: p.UseRSLoRA,
 		RankPattern: p.RankPattern, AlphaPattern: p.AlphaPattern, BaseModel: p.BaseModel,
 	}
+	var err error
 	if c.Targets, c.Regex, err = textOrList(p.Targets); err != nil {
 		return Config{}, failure.Data("%s: target_modules: %w", path, err)
 	}
@@ -189,7 +172,7 @@ func textOrList(v any) (list []string, text bool, err error) {
 // Load reads the tensors of an adapter directory for a model that Attach has
 // adapted with the same settings.
 func (c Config) Load(dir string, m *model.Model) (map[string][]float32, error) {
-	path := filepath.Join(dir, WeightsFile)
+	path := filepath.Join(dir, method.WeightsFile)
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
@@ -213,13 +196,13 @@ func (c Config) Load(dir string, m *model.Model) (map[string][]float32, error) {
 			continue
 		}
 		if !slices.Equal(shapes[name], p.Shape) {
-			return nil, failure.Data("%s: %s has shape %v, the base needs %v: the adapter is for another base, or r in %s is not its rank", path, name, shapes[name], p.Shape, ConfigFile)
+			return nil, failure.Data("%s: %s has shape %v, the base needs %v: the adapter is for another base, or r in %s is not its rank", path, name, shapes[name], p.Shape, method.ConfigFile)
 		}
 		values[p.Name] = v
 		delete(read, name)
 	}
 	if len(missing) > 0 {
-		return nil, failure.Data("%s lacks %d tensors that the base and %s ask for, such as %s", path, len(missing), ConfigFile, missing[0])
+		return nil, failure.Data("%s lacks %d tensors that the base and %s ask for, such as %s", path, len(missing), method.ConfigFile, missing[0])
 	}
 	for name := range read {
 		return nil, failure.Data("%s has %d tensors that match no layer of the base, such as %s: the adapter is for another base", path, len(read), name)

@@ -1,0 +1,54 @@
+// Package registry lists the methods of fine-tuning. It is the one place that
+// names them: a method is a package below go/method and a line here.
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/graftlm/graft/go/config"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method/full"
+	"github.com/graftlm/graft/go/method/lora"
+)
+
+var kinds = []method.Kind{
+	full.Kind,
+	lora.Kind,
+}
+
+// Names lists the values of method.type.
+func Names() (all []string) {
+	for _, k := range kinds {
+		all = append(all, k.Name)
+	}
+	return all
+}
+
+// New makes the method that the settings of a run ask for.
+func New(c config.Method, b method.Base) (method.Method, error) {
+	i := slices.IndexFunc(kinds, func(k method.Kind) bool { return k.Name == c.Type })
+	if i < 0 {
+		return nil, failure.Config("method.type: %q is not one of %s", c.Type, strings.Join(Names(), ", "))
+	}
+	return kinds[i].New(c, b)
+}
+
+// Read gives the method of an adapter directory, with its settings.
+func Read(dir string) (method.Method, error) {
+	peft, err := method.PeftType(dir)
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for _, k := range kinds {
+		if k.PEFT != "" && k.PEFT == peft {
+			return k.Read(dir)
+		} else if k.PEFT != "" {
+			known = append(known, fmt.Sprintf("%q", k.PEFT))
+		}
+	}
+	return nil, failure.Data("%s/%s: peft_type is %q, want %s", dir, method.ConfigFile, peft, strings.Join(known, " or "))
+}
