@@ -39,6 +39,19 @@ type Ops interface {
 	// Set only).
 	RMSNormBackward(dx Tensor, how Write, dw, dy, rstd Tensor, a NormArgs)
 
+	// LayerNorm normalises each row: y = w·(x − mean)·rstd + bias, with mean and
+	// rstd = 1/√(var+eps) of the row, var dividing by h (torch.nn.LayerNorm;
+	// arXiv 1607.06450). With a residual it first writes sum = x + residual and
+	// normalises that. Inside it is float32, rounded once to the type of y.
+	// y, sum, x, residual [N, h]; mean, rstd [N]; w, bias [h]. sum and residual
+	// together or not at all; sum may be x (in place).
+	LayerNorm(y, sum, mean, rstd Tensor, a LayerNormArgs)
+	// LayerNormBackward writes or adds the gradient of what was normalised, and
+	// adds those of weight and bias, each where it is valid. X of a is what was
+	// normalised (the sum, if there was a residual). dx may be dy (in place,
+	// Set only).
+	LayerNormBackward(dx Tensor, how Write, dw, dbias, dy, mean, rstd Tensor, a LayerNormArgs)
+
 	// Linear is y = x·Wᵀ + bias + Σ_adapters xa·Bᵀ with xa = scale·drop(x)·Aᵀ,
 	// which is kept for the backward pass. y [T, out].
 	Linear(y Tensor, l LinearArgs)
@@ -67,6 +80,19 @@ type Ops interface {
 	// SwiGLUBackward gives both gradients; in place on gate and up.
 	SwiGLUBackward(dgate, dup, dy, gate, up Tensor)
 
+	// Activation is y = f(x), element by element; y may be x (in place).
+	Activation(y, x Tensor, f ActivationFunction)
+	// ActivationBackward is dx = dy·f'(x); dx may be dy or x (in place).
+	ActivationBackward(dx, dy, x Tensor, f ActivationFunction)
+
+	// Pool makes one row of each sequence: y[s] of the rows [cu[s], cu[s+1]) of
+	// x. An empty sequence gives zeros. y [n, h], x [T, h], cu [n+1] i32, the
+	// last of which is T. Means are summed in float32 and rounded once.
+	Pool(y, x, cu Tensor, p Pooling)
+	// PoolBackward writes dx [T, h]. x is read by PoolMax alone, whose gradient
+	// goes to the first of the largest rows, for each column.
+	PoolBackward(dx, dy, x, cu Tensor, p Pooling)
+
 	// LinearCrossEntropy is the output layer and its loss, for target rows
 	// only; the logits of all rows never exist at once. For each row i with
 	// logits z = x[rows[i]]·Wᵀ it adds
@@ -77,6 +103,16 @@ type Ops interface {
 	// and, where they are valid, writes dx [T, h] (zero for rows without a
 	// target) and adds to dw. loss [2].
 	LinearCrossEntropy(loss, dx, dw Tensor, c CrossEntropyArgs)
+
+	// ClassificationLoss is the loss of a classifier's logits. For each row i
+	// whose weight is not zero it adds
+	//
+	//	weights[i]·inverse·l(logits[i])  to loss[0]
+	//	weights[i]·[row i is right]      to loss[1]
+	//
+	// and, where it is valid, writes dlogits, which is zero in the other rows.
+	// See ClassLoss for l and for what is right. loss [2].
+	ClassificationLoss(loss, dlogits Tensor, c ClassificationArgs)
 
 	// GradNorm looks at the gradients of a step. norm [4] becomes
 	//
@@ -144,6 +180,72 @@ type NormArgs struct {
 	W           Tensor // [h], in the type of x or float32
 	Eps         float64
 	UnitOffset  bool // multiply by 1+w, rounded once at the end (Gemma)
+}
+
+// LayerNormArgs are the inputs of a layer norm.
+type LayerNormArgs struct {
+	X, Residual Tensor // [N, h]; Residual may be absent
+	W, Bias     Tensor // [h], in the type of x or float32
+	Eps         float64
+}
+
+// ActivationFunction is a function of one element, with the names of
+// transformers' ACT2FN. Values cross to C as they are.
+type ActivationFunction int
+
+const (
+	GELU     ActivationFunction = iota // x·Φ(x), by the error function (arXiv 1606.08415)
+	GELUTanh                           // x·σ(2·√(2/π)·(x + 0.044715·x³))
+	Tanh
+	ReLU // its slope at 0 is 0
+	NumActivations
+)
+
+func (f ActivationFunction) String() string {
+	return [...]string{"gelu", "gelu_tanh", "tanh", "relu"}[f]
+}
+
+// Pooling says which row stands for a sequence. Values cross to C as they are.
+type Pooling int
+
+const (
+	PoolFirst Pooling = iota // BERT's [CLS]
+	PoolLast                 // a decoder's last token
+	PoolMean
+	PoolMax // the largest of each column
+	NumPoolings
+)
+
+func (p Pooling) String() string { return [...]string{"first", "last", "mean", "max"}[p] }
+
+// ClassLoss is the loss l of one row of logits z [C]. Values cross to C as they
+// are.
+type ClassLoss int
+
+const (
+	// SoftmaxCrossEntropy is logsumexp(z) − z[label], by Classes. A row is right
+	// where the (first) largest logit is its label.
+	SoftmaxCrossEntropy ClassLoss = iota
+	// BinaryCrossEntropy is the mean over C of −v·ln σ(z) − (1−v)·ln(1−σ(z)), by
+	// Values in [0, 1]. A row is right where z > 0 exactly where v > ½.
+	BinaryCrossEntropy
+	// MeanSquaredError is the mean over C of (z−v)², by Values. No row is right.
+	MeanSquaredError
+	NumClassLosses
+)
+
+func (l ClassLoss) String() string {
+	return [...]string{"softmax cross-entropy", "binary cross-entropy", "mean squared error"}[l]
+}
+
+// ClassificationArgs are logits and what they should have been.
+type ClassificationArgs struct {
+	Logits  Tensor // [n, C]; the loss is float32 inside
+	Classes Tensor // [n] i32; SoftmaxCrossEntropy only
+	Values  Tensor // [n, C] f32; the other losses only
+	Weights Tensor // [n] f32; 0: the row fills the bucket
+	Inverse Tensor // [1] f32: 1 / rows with a label of the whole step
+	Loss    ClassLoss
 }
 
 // LinearArgs is a linear layer; the same value serves forward and backward, so

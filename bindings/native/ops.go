@@ -195,3 +195,62 @@ func (d *device) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 		d.fail("sample", d.take(C.graft_call_sample(d.api, d.context, &args)))
 	}
 }
+
+func (d *device) Activation(y, x bindings.Tensor, f bindings.ActivationFunction) {
+	args := C.graft_activation_args{y: d.tensor(y), x: d.tensor(x), f: C.int32_t(f)}
+	if d.ready("activation", C.graft_has_activation(d.api)) {
+		d.fail("activation", d.take(C.graft_call_activation(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) ActivationBackward(dx, dy, x bindings.Tensor, f bindings.ActivationFunction) {
+	args := C.graft_activation_backward_args{dx: d.tensor(dx), dy: d.tensor(dy), x: d.tensor(x), f: C.int32_t(f)}
+	if d.ready("activation_backward", C.graft_has_activation_backward(d.api)) {
+		d.fail("activation_backward", d.take(C.graft_call_activation_backward(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) LayerNorm(y, sum, mean, rstd bindings.Tensor, a bindings.LayerNormArgs) {
+	args := C.graft_layer_norm_args{
+		y: d.tensor(y), sum: d.tensor(sum), mean: d.tensor(mean), rstd: d.tensor(rstd),
+		x: d.tensor(a.X), residual: d.tensor(a.Residual), w: d.tensor(a.W), bias: d.tensor(a.Bias), eps: C.float(a.Eps),
+	}
+	if d.ready("layer_norm", C.graft_has_layer_norm(d.api)) {
+		d.fail("layer_norm", d.take(C.graft_call_layer_norm(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) LayerNormBackward(dx bindings.Tensor, how bindings.Write, dw, dbias, dy, mean, rstd bindings.Tensor, a bindings.LayerNormArgs) {
+	args := C.graft_layer_norm_backward_args{
+		dx: d.tensor(dx), dw: d.tensor(dw), dbias: d.tensor(dbias),
+		dy: d.tensor(dy), x: d.tensor(a.X), mean: d.tensor(mean), rstd: d.tensor(rstd), w: d.tensor(a.W),
+		accumulate: flag(bool(how)),
+	}
+	if d.ready("layer_norm_backward", C.graft_has_layer_norm_backward(d.api)) {
+		d.fail("layer_norm_backward", d.take(C.graft_call_layer_norm_backward(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) Pool(y, x, cu bindings.Tensor, p bindings.Pooling) {
+	args := C.graft_pool_args{y: d.tensor(y), x: d.tensor(x), cu: d.tensor(cu), kind: C.int32_t(p)}
+	if d.ready("pool", C.graft_has_pool(d.api)) {
+		d.fail("pool", d.take(C.graft_call_pool(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) PoolBackward(dx, dy, x, cu bindings.Tensor, p bindings.Pooling) {
+	args := C.graft_pool_backward_args{dx: d.tensor(dx), dy: d.tensor(dy), x: d.tensor(x), cu: d.tensor(cu), kind: C.int32_t(p)}
+	if d.ready("pool_backward", C.graft_has_pool_backward(d.api)) {
+		d.fail("pool_backward", d.take(C.graft_call_pool_backward(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) ClassificationLoss(loss, dlogits bindings.Tensor, c bindings.ClassificationArgs) {
+	args := C.graft_classification_loss_args{
+		loss: d.tensor(loss), dlogits: d.tensor(dlogits), logits: d.tensor(c.Logits), classes: d.tensor(c.Classes),
+		values: d.tensor(c.Values), weights: d.tensor(c.Weights), inverse: d.tensor(c.Inverse), kind: C.int32_t(c.Loss),
+	}
+	if d.ready("classification_loss", C.graft_has_classification_loss(d.api)) {
+		d.fail("classification_loss", d.take(C.graft_call_classification_loss(d.api, d.context, &args)))
+	}
+}

@@ -47,6 +47,13 @@ GRAFT_TRAMPOLINE(linear_cross_entropy)
 GRAFT_TRAMPOLINE(grad_norm)
 GRAFT_TRAMPOLINE(adamw)
 GRAFT_TRAMPOLINE(sample)
+GRAFT_TRAMPOLINE(activation)
+GRAFT_TRAMPOLINE(activation_backward)
+GRAFT_TRAMPOLINE(layer_norm)
+GRAFT_TRAMPOLINE(layer_norm_backward)
+GRAFT_TRAMPOLINE(pool)
+GRAFT_TRAMPOLINE(pool_backward)
+GRAFT_TRAMPOLINE(classification_loss)
 #undef GRAFT_TRAMPOLINE
 
 #endif

@@ -22,4 +22,8 @@
 #include "../../csrc/cpu/cross_entropy.cc"
 #include "../../csrc/cpu/optimizer.cc"
 #include "../../csrc/cpu/sample.cc"
+#include "../../csrc/cpu/activation.cc"
+#include "../../csrc/cpu/layer_norm.cc"
+#include "../../csrc/cpu/pool.cc"
+#include "../../csrc/cpu/classification_loss.cc"
 #include "../../csrc/cpu/api.cc"

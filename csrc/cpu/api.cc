@@ -115,6 +115,13 @@ graft_api make_table() {
     GRAFT_ENTRY(grad_norm);
     GRAFT_ENTRY(adamw);
     GRAFT_ENTRY(sample);
+    GRAFT_ENTRY(activation);
+    GRAFT_ENTRY(activation_backward);
+    GRAFT_ENTRY(layer_norm);
+    GRAFT_ENTRY(layer_norm_backward);
+    GRAFT_ENTRY(pool);
+    GRAFT_ENTRY(pool_backward);
+    GRAFT_ENTRY(classification_loss);
     return api;
 }
 

@@ -123,6 +123,7 @@ func gradients() (all []gradient) {
 		dgate, dup := m.out("dgate", 4, 5), m.out("dup", 4, 5)
 		return func(ops bindings.Ops) { ops.SwiGLUBackward(dgate, dup, dy, gate, up) }
 	}
+	all = append(all, classifierGradients()...)
 	return append(all, gradient{"swiglu", gated, gatedBackward, "y", "dy", map[string]string{"gate": "dgate", "up": "dup"}})
 }
 

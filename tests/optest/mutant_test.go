@@ -173,24 +173,30 @@ func TestMutants(t *testing.T) {
 		"penalty ignored":      {"sample/penalty", broken{sample: func(s *bindings.SampleArgs) { s.RepetitionPenalty = 1 }}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			backend := mutant{reference.New(reference.Float32), func(ops bindings.Ops) bindings.Ops {
+			noticed(t, memo, c.in, func(ops bindings.Ops) bindings.Ops {
 				b := c.broken
 				b.Ops = ops
 				return b
-			}}
-			killed, tried := false, 0
-			for _, row := range Cases() {
-				if row.bench || !strings.HasPrefix(row.Name(), c.in) {
-					continue
-				}
-				tried++
-				_, err := check(backend, row, bindings.F32, memo.expected(row, bindings.F32))
-				killed = killed || err != nil
-			}
-			require.NotZero(t, tried, "no case is called %s", c.in)
-			require.True(t, killed, "no case of %s noticed", c.in)
+			})
 		})
 	}
+}
+
+// noticed expects a case whose name begins with in to fail on the reference
+// with changed operations.
+func noticed(t *testing.T, memo Options, in string, change func(bindings.Ops) bindings.Ops) {
+	t.Helper()
+	killed, tried := false, 0
+	for _, row := range Cases() {
+		if row.bench || !strings.HasPrefix(row.Name(), in) {
+			continue
+		}
+		tried++
+		_, err := check(mutant{reference.New(reference.Float32), change}, row, bindings.F32, memo.expected(row, bindings.F32))
+		killed = killed || err != nil
+	}
+	require.NotZero(t, tried, "no case is called %s", in)
+	require.True(t, killed, "no case of %s noticed", in)
 }
 
 // TestSmallErrors changes one element of one output of every case by the least

@@ -73,7 +73,7 @@ type build func(m *maker) func(bindings.Ops)
 func Cases() (all []Case) {
 	for _, list := range [][]Case{
 		elementwiseCases(), embeddingCases(), normCases(), linearCases(), linearBackwardCases(), ropeCases(),
-		attentionCases(), lossCases(), optimizerCases(), sampleCases(),
+		attentionCases(), lossCases(), optimizerCases(), sampleCases(), layerNormCases(), classifierCases(),
 	} {
 		all = append(all, list...)
 	}

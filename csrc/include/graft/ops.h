@@ -158,6 +158,58 @@ typedef struct graft_sample_args {
     graft_tensor scratch;
 } graft_sample_args;
 
+// f of the two below, as ActivationFunction of bindings/ops.go.
+enum { GRAFT_GELU, GRAFT_GELU_TANH, GRAFT_TANH, GRAFT_RELU };
+
+// y = f(x); y may be x.
+typedef struct graft_activation_args {
+    graft_tensor y, x;
+    int32_t f;
+} graft_activation_args;
+
+// dx = dy f'(x); dx may be dy or x.
+typedef struct graft_activation_backward_args {
+    graft_tensor dx, dy, x;
+    int32_t f;
+} graft_activation_backward_args;
+
+// y = w * (x+residual - mean) * rstd + bias, sum = x+residual. w, bias [h] in the type of x or f32.
+typedef struct graft_layer_norm_args {
+    graft_tensor y, sum, mean, rstd;
+    graft_tensor x, residual, w, bias;
+    float eps;
+} graft_layer_norm_args;
+
+// dx (written, or added to with accumulate; may be absent; may be dy); dw, dbias f32 (added to; may be absent).
+typedef struct graft_layer_norm_backward_args {
+    graft_tensor dx, dw, dbias;
+    graft_tensor dy, x, mean, rstd, w;
+    int32_t accumulate;
+} graft_layer_norm_backward_args;
+
+// kind of the two below, as Pooling of bindings/ops.go.
+enum { GRAFT_POOL_FIRST, GRAFT_POOL_LAST, GRAFT_POOL_MEAN, GRAFT_POOL_MAX };
+
+// y [n,h] of the rows of each sequence of x [T,h]; cu [n+1] i32.
+typedef struct graft_pool_args {
+    graft_tensor y, x, cu;
+    int32_t kind;
+} graft_pool_args;
+
+typedef struct graft_pool_backward_args {
+    graft_tensor dx, dy, x, cu;  // x for GRAFT_POOL_MAX only
+    int32_t kind;
+} graft_pool_backward_args;
+
+// kind of the loss, as ClassLoss of bindings/ops.go.
+enum { GRAFT_SOFTMAX_CROSS_ENTROPY, GRAFT_BINARY_CROSS_ENTROPY, GRAFT_MEAN_SQUARED_ERROR };
+
+typedef struct graft_classification_loss_args {
+    graft_tensor loss, dlogits;  // loss [2] f32, added to; dlogits [n,C] may be absent
+    graft_tensor logits, classes, values, weights, inverse;  // classes [n] i32 for softmax, else values [n,C] f32
+    int32_t kind;
+} graft_classification_loss_args;
+
 #ifdef __cplusplus
 }
 #endif
