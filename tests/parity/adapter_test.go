@@ -13,7 +13,6 @@ import (
 	"github.com/graftlm/graft/go/export"
 	"github.com/graftlm/graft/go/hub"
 	"github.com/graftlm/graft/go/method"
-	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/method/lora"
 	"github.com/graftlm/graft/go/model"
 	"github.com/stretchr/testify/assert"
@@ -55,7 +54,7 @@ func TestAdapterDirectory(t *testing.T) {
 					return raw
 				}
 				theirs := f.adapter(name, "final")
-				assert.Equal(t, file(theirs, method.WeightsFile), file(dir, lora.WeightsFile))
+				assert.Equal(t, file(theirs, method.WeightsFile), file(dir, method.WeightsFile))
 
 				var want, got map[string]any
 				require.NoError(t, json.Unmarshal(file(theirs, method.ConfigFile), &want))
