@@ -1,9 +1,12 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/graftlm/graft/go/failure"
 )
 
 // addedToken is an entry of "added_tokens".
@@ -35,15 +38,27 @@ func (v *addedVocabulary) spelling(id int32) (string, bool) {
 	return a.Content, ok
 }
 
-func (v *addedVocabulary) build() {
-	v.input, v.normalized = newMatcher(), newMatcher()
+// build makes the matchers. Two tokens of one normalized spelling are an error.
+func (v *addedVocabulary) build() error {
+	var input, normalized []trieEntry
+	seen := map[string]int32{}
 	for id, a := range v.tokens {
-		if !a.Normalized {
-			v.input.add(a.Content, id)
-		} else if text, _ := v.spelling(id); text != "" {
-			v.normalized.add(text, id)
+		text, _ := v.spelling(id)
+		switch {
+		case !a.Normalized:
+			input = append(input, trieEntry{a.Content, id})
+		case text == "":
+			return failure.Data("added_tokens: nothing is left of %q after normalization", a.Content)
+		default:
+			if other, ok := seen[text]; ok {
+				return failure.Data("added_tokens: ids %d and %d are both %q after normalization", min(id, other), max(id, other), text)
+			}
+			seen[text] = id
+			normalized = append(normalized, trieEntry{text, id})
 		}
 	}
+	v.input, v.normalized = newMatcher(input), newMatcher(normalized)
+	return nil
 }
 
 func (v *addedVocabulary) split(text string, n normalizer) ([]piece, error) {
@@ -68,6 +83,9 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 	if p.text == "" {
 		return nil
 	}
+	if m == nil {
+		return []piece{p}
+	}
 	var out []piece
 	text, done := p.text, 0
 	for at := 0; at < len(text); {
@@ -86,10 +104,6 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 		if a.RStrip {
 			end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
 		}
-		start = max(start, done) // an earlier rstrip may have reached into this match
-		if end <= start {
-			continue
-		}
 		if done < start {
 			out = append(out, p.slice(done, start))
 		}
@@ -106,71 +120,61 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 
 func wordBefore(text string) bool {
 	r, _ := utf8.DecodeLastRuneInString(text)
-	return text != "" && isWord(r)
+	return text != "" && classOf(r)&isWord != 0
 }
 
 func wordAfter(text string) bool {
 	r, _ := utf8.DecodeRuneInString(text)
-	return text != "" && isWord(r)
+	return text != "" && classOf(r)&isWord != 0
 }
 
-// isWord is \w of Unicode TS 18.
-func isWord(r rune) bool {
-	return unicode.IsLetter(r) || unicode.In(r, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
-}
-
-// matcher finds the leftmost longest of a set of strings, with a byte trie.
-type matcher struct {
-	nodes []matcherNode
-	first [256]bool
-}
-
-type matcherNode struct {
-	next map[byte]int32
-	id   int32
-}
-
-func newMatcher() *matcher { return &matcher{nodes: []matcherNode{{id: -1}}} }
-
-func (m *matcher) add(text string, id int32) {
-	at := int32(0)
-	m.first[text[0]] = true
-	for i := range len(text) {
-		n, ok := m.nodes[at].next[text[i]]
-		if !ok {
-			n = int32(len(m.nodes))
-			if m.nodes[at].next == nil {
-				m.nodes[at].next = map[byte]int32{}
-			}
-			m.nodes[at].next[text[i]] = n
-			m.nodes = append(m.nodes, matcherNode{id: -1})
+// parseAdded reads "added_tokens". Those that the model does not have take the
+// ids after its own, in order: upstream counts so, whatever the file says.
+func (t *Tokenizer) parseAdded(list []json.RawMessage) error {
+	v := &addedVocabulary{
+		ids: map[string]int32{}, tokens: map[int32]addedToken{},
+		normal: map[int32]string{}, special: map[string]bool{},
+	}
+	t.added = v
+	next := t.model.size()
+	for _, raw := range list {
+		var a addedToken
+		id := int32(-1)
+		o := open("added_tokens", raw)
+		o.need("id", &id)
+		o.need("content", &a.Content)
+		o.need("single_word", &a.SingleWord)
+		o.need("lstrip", &a.LStrip)
+		o.need("rstrip", &a.RStrip)
+		o.need("normalized", &a.Normalized)
+		o.need("special", &a.Special)
+		if err := o.close(); err != nil {
+			return err
 		}
-		at = n
-	}
-	m.nodes[at].id = id
-}
-
-func (m *matcher) next(text string, from int) (start, end int, id int32) {
-	if len(m.nodes) == 1 {
-		return 0, 0, -1
-	}
-	for ; from < len(text); from++ {
-		if !m.first[text[from]] {
+		if a.Content == "" {
 			continue
 		}
-		found := int32(-1)
-		for at, i := int32(0), from; i < len(text); i++ {
-			n, ok := m.nodes[at].next[text[i]]
-			if !ok {
-				break
-			}
-			if at = n; m.nodes[at].id >= 0 {
-				found, end = m.nodes[at].id, i+1
-			}
+		if known, ok := t.ID(a.Content); ok && known != id {
+			return failure.Data("added_tokens: %q has id %d, but %d in the vocabulary", a.Content, id, known)
 		}
-		if found >= 0 {
-			return from, end, found
+		if _, ok := t.ID(a.Content); !ok && int(id) != next {
+			return failure.Data("added_tokens: %q has id %d, but the next free id is %d", a.Content, id, next)
+		} else if !ok {
+			next++
+		}
+		v.ids[a.Content], v.tokens[id] = id, a
+		if a.Special {
+			v.special[a.Content] = true
+		}
+		if a.Normalized && t.normalizer != nil {
+			p, err := t.normalizer.normalize(piece{text: a.Content})
+			if err != nil {
+				return err
+			}
+			if p.text != a.Content {
+				v.normal[id] = p.text
+			}
 		}
 	}
-	return 0, 0, -1
+	return v.build()
 }

@@ -22,6 +22,46 @@ func (s decoders) decode(tokens []string) ([]string, error) {
 	return tokens, nil
 }
 
+func parseDecoder(kind string, o *object, depth int) decoder {
+	switch kind {
+	case "Sequence":
+		return decoders(list(o, "decoders", depth, parseDecoder))
+	case "ByteLevel":
+		parseByteLevel(o)
+		return byteLevelDecoder{}
+	case "ByteFallback":
+		return byteFallbackDecoder{}
+	case "Fuse":
+		return fuseDecoder{}
+	case "Replace":
+		return parseReplace(o)
+	case "Strip":
+		s := stripDecoder{content: o.char("content")}
+		o.need("start", &s.start)
+		o.need("stop", &s.stop)
+		return s
+	case "WordPiece":
+		var w wordPieceDecoder
+		o.need("prefix", &w.prefix)
+		o.need("cleanup", &w.cleanup)
+		return w
+	case "BPEDecoder":
+		var suffix string
+		o.need("suffix", &suffix)
+		return suffixDecoder(suffix)
+	case "CTC":
+		var c ctcDecoder
+		o.need("pad_token", &c.pad)
+		o.need("word_delimiter_token", &c.delimiter)
+		o.need("cleanup", &c.cleanup)
+		return c
+	case "Metaspace":
+		return parseMetaspace(o)
+	}
+	o.fail("%s: type %q is not supported", o.path, kind)
+	return nil
+}
+
 type byteLevelDecoder struct{}
 
 func (byteLevelDecoder) decode(tokens []string) ([]string, error) {
@@ -34,54 +74,6 @@ func (byteLevelDecoder) decode(tokens []string) ([]string, error) {
 		}
 	}
 	return []string{lossy(out)}, nil
-}
-
-// lossy replaces each maximal invalid part by U+FFFD (Unicode 3.9, "substitution
-// of maximal subparts").
-func lossy(b []byte) string {
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	var out strings.Builder
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r != utf8.RuneError || n > 1 {
-			out.Write(b[:n])
-			b = b[n:]
-			continue
-		}
-		out.WriteRune(utf8.RuneError)
-		b = b[brokenPrefix(b):]
-	}
-	return out.String()
-}
-
-// brokenPrefix is the length of the longest start of a character that b opens with.
-func brokenPrefix(b []byte) int {
-	low, high, need := byte(0x80), byte(0xBF), 0
-	switch c := b[0]; {
-	case c >= 0xC2 && c <= 0xDF:
-		need = 1
-	case c >= 0xE0 && c <= 0xEF:
-		need = 2
-		if c == 0xE0 {
-			low = 0xA0
-		} else if c == 0xED {
-			high = 0x9F
-		}
-	case c >= 0xF0 && c <= 0xF4:
-		need = 3
-		if c == 0xF0 {
-			low = 0x90
-		} else if c == 0xF4 {
-			high = 0x8F
-		}
-	}
-	n := 1
-	for ; n <= need && n < len(b) && b[n] >= low && b[n] <= high; n++ {
-		low, high = 0x80, 0xBF
-	}
-	return n
 }
 
 // byteFallbackDecoder joins tokens like <0xE2> to characters.
@@ -169,45 +161,75 @@ func (m metaspace) decode(tokens []string) ([]string, error) {
 	return out, nil
 }
 
-// Stream decodes ids one by one, giving only whole characters. It is not safe
-// for concurrent use.
-type Stream struct {
-	t           *Tokenizer
-	skipSpecial bool
-	ids         []int32
-	read        int // how many ids the last text given stems from
+// wordPieceDecoder puts spaces before tokens that begin a word.
+type wordPieceDecoder struct {
+	prefix  string
+	cleanup bool
 }
 
-// Stream starts decoding a sequence.
-func (t *Tokenizer) Stream(skipSpecial bool) *Stream { return &Stream{t: t, skipSpecial: skipSpecial} }
-
-// Push takes the next id and gives the text that is now certain, perhaps none.
-func (s *Stream) Push(id int32) string {
-	s.ids = append(s.ids, id)
-	text, whole := s.fresh()
-	if text == "" || !whole {
-		return ""
+func (w wordPieceDecoder) decode(tokens []string) ([]string, error) {
+	out := make([]string, len(tokens))
+	for i, t := range tokens {
+		if i > 0 {
+			if rest, ok := strings.CutPrefix(t, w.prefix); ok {
+				t = rest
+			} else {
+				t = " " + t
+			}
+		}
+		if w.cleanup {
+			t = cleanUp(t)
+		}
+		out[i] = t
 	}
-	// The ids of this text stay as context for the next, since a decoder may
-	// treat the first token in another way.
-	s.ids = append(s.ids[:0], s.ids[s.read:]...)
-	s.read = len(s.ids)
+	return out, nil
+}
+
+// cleanUp is clean_up_tokenization of transformers: one rule after another.
+func cleanUp(text string) string {
+	for _, rule := range [][2]string{
+		{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"},
+		{" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+	} {
+		text = strings.ReplaceAll(text, rule[0], rule[1])
+	}
 	return text
 }
 
-// Flush gives what Push held back, with U+FFFD for incomplete characters.
-func (s *Stream) Flush() string {
-	text, _ := s.fresh()
-	s.ids, s.read = nil, 0
-	return text
+// suffixDecoder makes spaces of end_of_word_suffix, none after the last token.
+type suffixDecoder string
+
+func (d suffixDecoder) decode(tokens []string) ([]string, error) {
+	out := make([]string, len(tokens))
+	for i, t := range tokens {
+		space := " "
+		if i == len(tokens)-1 {
+			space = ""
+		}
+		out[i] = strings.ReplaceAll(t, string(d), space)
+	}
+	return out, nil
 }
 
-// fresh is the text beyond what was given; false if it ends inside a character.
-func (s *Stream) fresh() (string, bool) {
-	before, _ := s.t.Decode(s.ids[:s.read], s.skipSpecial)
-	now, _ := s.t.Decode(s.ids, s.skipSpecial)
-	if len(now) <= len(before) {
-		return "", false
+// ctcDecoder joins repeated tokens and drops the blank (Graves et al., 2006).
+type ctcDecoder struct {
+	pad, delimiter string
+	cleanup        bool
+}
+
+func (c ctcDecoder) decode(tokens []string) ([]string, error) {
+	var out []string
+	for i, t := range tokens {
+		if i > 0 && t == tokens[i-1] {
+			continue
+		}
+		t = strings.ReplaceAll(t, c.pad, "")
+		if c.cleanup {
+			t = strings.ReplaceAll(cleanUp(t), c.delimiter, " ")
+		}
+		if t != "" {
+			out = append(out, t)
+		}
 	}
-	return now[len(before):], !strings.HasSuffix(now, "\uFFFD")
+	return out, nil
 }

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/graftlm/graft/go/failure"
@@ -31,6 +33,48 @@ func (s normalizers) normalize(p piece) (piece, error) {
 	return p, nil
 }
 
+func parseNormalizer(kind string, o *object, depth int) normalizer {
+	switch kind {
+	case "Sequence":
+		return normalizers(list(o, "normalizers", depth, parseNormalizer))
+	case "Prepend":
+		var text string
+		o.need("prepend", &text)
+		return prependNormalizer(text)
+	case "Replace":
+		return parseReplace(o)
+	case "Strip":
+		var s stripNormalizer
+		o.need("strip_left", &s.left)
+		o.need("strip_right", &s.right)
+		return s
+	case "NFC":
+		return form(norm.NFC)
+	case "NFD":
+		return form(norm.NFD)
+	case "NFKC":
+		return form(norm.NFKC)
+	case "NFKD":
+		return form(norm.NFKD)
+	case "Lowercase":
+		return perRune(toLower)
+	case "StripAccents":
+		return perRune(drop(is(isMark)))
+	case "Nmt":
+		return perRune(nmt)
+	case "ByteLevel":
+		return perRune(func(r rune) (string, bool) {
+			return alphabetOf(string(r)), r >= utf8.RuneSelf || byteText[r] != string(r)
+		})
+	case "BertNormalizer":
+		return parseBertNormalizer(o)
+	case "Precompiled":
+		return parsePrecompiled(o)
+	}
+	o.fail("%s: type %q is not supported", o.path, kind)
+	return nil
+}
+
 type prependNormalizer string
 
 func (n prependNormalizer) normalize(p piece) (piece, error) { return p.prepend(string(n)), nil }
@@ -41,7 +85,17 @@ type replacer struct {
 	content string
 }
 
+func parseReplace(o *object) replacer {
+	var r replacer
+	o.need("content", &r.content)
+	r.pattern = parsePattern(o)
+	return r
+}
+
 func (r replacer) normalize(p piece) (piece, error) {
+	if p.text == "" {
+		return p, nil
+	}
 	var e *edit
 	done := 0
 	err := r.pattern.matches(p.text, func(start, end int) {
@@ -49,9 +103,7 @@ func (r replacer) normalize(p piece) (piece, error) {
 			e = newEdit(p)
 		}
 		e.keep(done, start)
-		if end > 0 {
-			e.put(r.content, end-1)
-		}
+		e.put(r.content, end-1)
 		done = end
 	})
 	if e == nil || err != nil {
@@ -61,47 +113,53 @@ func (r replacer) normalize(p piece) (piece, error) {
 	return e.piece(), nil
 }
 
-// form is a Unicode normal form (UAX 15).
-type form norm.Form
+// stripNormalizer drops white space at the ends.
+type stripNormalizer struct{ left, right bool }
 
-func (f form) normalize(p piece) (piece, error) {
-	form := norm.Form(f)
-	if form.IsNormalString(p.text) {
+func (s stripNormalizer) normalize(p piece) (piece, error) {
+	start, end := 0, len(p.text)
+	if s.left {
+		start = end - len(strings.TrimLeftFunc(p.text, unicode.IsSpace))
+	}
+	if s.right {
+		end = start + len(strings.TrimRightFunc(p.text[start:], unicode.IsSpace))
+	}
+	if start == 0 && end == len(p.text) {
 		return p, nil
 	}
 	e := newEdit(p)
-	for i := 0; i < len(p.text); {
-		n := form.NextBoundaryInString(p.text[i:], true)
-		if n <= 0 {
-			n = len(p.text) - i
-		}
-		old := p.text[i : i+n]
-		if form.IsNormalString(old) {
-			e.keep(i, i+n)
-		} else {
-			f.segment(e, i, old)
-		}
-		i += n
-	}
+	e.keep(start, end)
 	return e.piece(), nil
 }
 
-// segment aligns a changed segment: counted in decomposed characters, each new
-// character stems from the old one at whose place it begins.
-func (f form) segment(e *edit, at int, old string) {
-	decompose := norm.NFD
-	if form := norm.Form(f); form == norm.NFKC || form == norm.NFKD {
-		decompose = norm.NFKD
-	}
-	var origin []int
-	for i, r := range old {
-		for range utf8.RuneCountInString(decompose.String(string(r))) {
-			origin = append(origin, at+i)
+// perRune rewrites characters one by one; false keeps one.
+type perRune func(r rune) (string, bool)
+
+func (f perRune) normalize(p piece) (piece, error) { return p.each(f), nil }
+
+func drop(member func(rune) bool) perRune {
+	return func(r rune) (string, bool) { return "", member(r) }
+}
+
+func toLower(r rune) (string, bool) {
+	if r < utf8.RuneSelf {
+		if 'A' <= r && r <= 'Z' {
+			return string(r + 'a' - 'A'), true
 		}
+		return "", false
 	}
-	k := 0
-	for _, r := range norm.Form(f).String(old) {
-		e.put(string(r), origin[min(k, len(origin)-1)])
-		k += utf8.RuneCountInString(decompose.String(string(r)))
+	lower := lowerCase(r)
+	return lower, lower != string(r)
+}
+
+// nmt is the cleaning that precedes the rules of SentencePiece's nmt_* forms.
+func nmt(r rune) (string, bool) {
+	switch {
+	case 1 <= r && r <= 8, r == 0xB, 0xE <= r && r <= 0x1F, r == 0x7F, r == 0x8F, r == 0x9F:
+		return "", true
+	case r == '\t', r == '\n', r == '\f', r == '\r', r == 0x1680, 0x200B <= r && r <= 0x200F,
+		r == 0x2028, r == 0x2029, r == 0x2581, r == 0xFEFF, r == 0xFFFD:
+		return " ", true
 	}
+	return "", false
 }

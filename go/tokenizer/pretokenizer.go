@@ -1,8 +1,10 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 type preTokenizer interface {
@@ -19,6 +21,66 @@ func (s preTokenizers) split(in []piece) ([]piece, error) {
 		}
 	}
 	return in, nil
+}
+
+func parsePreTokenizer(kind string, o *object, depth int) preTokenizer {
+	switch kind {
+	case "Sequence":
+		return preTokenizers(list(o, "pretokenizers", depth, parsePreTokenizer))
+	case "ByteLevel":
+		b := &byteLevel{rewrite: true}
+		prefixSpace, _, useRegex := parseByteLevel(o)
+		b.prefixSpace = prefixSpace
+		if useRegex {
+			b.pattern = scanner(gpt2End)
+		}
+		return b
+	case "Split":
+		s := splitter{behavior: parseBehavior(o, "")}
+		o.need("invert", &s.invert)
+		s.pattern = parsePattern(o)
+		return s
+	case "Punctuation":
+		return splitter{pattern: runePattern(is(isPunctuation)), behavior: parseBehavior(o, isolated)}
+	case "Digits":
+		var individual bool
+		o.need("individual_digits", &individual)
+		if individual {
+			return splitter{runePattern(is(isNumber)), isolated, false}
+		}
+		return splitter{runePattern(is(isNumber)), contiguous, false}
+	case "CharDelimiterSplit":
+		return splitter{pattern: literal(o.char("delimiter")), behavior: removed}
+	case "Whitespace":
+		return splitter{words{}, removed, true}
+	case "WhitespaceSplit":
+		return splitter{runePattern(unicode.IsSpace), removed, false}
+	case "BertPreTokenizer":
+		return preTokenizers{
+			splitter{runePattern(unicode.IsSpace), removed, false},
+			splitter{runePattern(is(isPunctuation)), isolated, false},
+		}
+	case "UnicodeScripts":
+		return byScript{}
+	case "FixedLength":
+		length := 5
+		if o.get("length", &length); length < 1 {
+			o.fail("%s.length: want at least 1, got %d", o.path, length)
+		}
+		return fixedLength(length)
+	case "Metaspace":
+		return parseMetaspace(o)
+	}
+	o.fail("%s: type %q is not supported", o.path, kind)
+	return nil
+}
+
+func parseByteLevel(o *object) (prefixSpace, trim, useRegex bool) {
+	useRegex = true
+	o.need("add_prefix_space", &prefixSpace)
+	o.need("trim_offsets", &trim)
+	o.get("use_regex", &useRegex)
+	return prefixSpace, trim, useRegex
 }
 
 // each applies f to the pieces that are not added tokens yet.
@@ -72,124 +134,6 @@ func toAlphabet(p piece) piece {
 	return e.piece()
 }
 
-// Behaviours of a split: what becomes of the delimiters.
-const (
-	removed            = "Removed"
-	isolated           = "Isolated"
-	mergedWithPrevious = "MergedWithPrevious"
-	mergedWithNext     = "MergedWithNext"
-	contiguous         = "Contiguous"
-)
-
-type splitter struct {
-	pattern  pattern
-	behavior string
-	invert   bool
-}
-
-type stretch struct {
-	start, end int
-	match      bool
-}
-
-func (s splitter) split(in []piece) ([]piece, error) {
-	return each(in, func(p piece, emit func(piece)) error {
-		var all []stretch
-		done := 0
-		err := s.pattern.matches(p.text, func(start, end int) {
-			if done < start {
-				all = append(all, stretch{done, start, s.invert})
-			}
-			all = append(all, stretch{start, end, !s.invert})
-			done = end
-		})
-		if done < len(p.text) {
-			all = append(all, stretch{done, len(p.text), s.invert})
-		}
-		for _, r := range arrange(all, s.behavior) {
-			emit(p.slice(r.start, r.end))
-		}
-		return err
-	})
-}
-
-// arrange joins or removes delimiters.
-func arrange(all []stretch, behavior string) []stretch {
-	out := all[:0]
-	previous := false
-	switch behavior {
-	case removed:
-		for _, r := range all {
-			if !r.match {
-				out = append(out, r)
-			}
-		}
-	case isolated:
-		return all
-	case contiguous, mergedWithPrevious:
-		for _, r := range all {
-			join := r.match == previous
-			if behavior == mergedWithPrevious {
-				join = r.match && !previous
-			}
-			previous = r.match
-			if join && len(out) > 0 {
-				out[len(out)-1].end = r.end
-			} else {
-				out = append(out, r)
-			}
-		}
-	case mergedWithNext:
-		at := len(all)
-		for i := len(all) - 1; i >= 0; i-- {
-			r := all[i]
-			if r.match && !previous && at < len(all) {
-				all[at].start = r.start
-			} else {
-				at--
-				all[at] = r
-			}
-			previous = r.match
-		}
-		return all[at:]
-	}
-	return out
-}
-
-// runePattern matches single characters.
-type runePattern func(r rune) bool
-
-func (p runePattern) matches(text string, f func(int, int)) error {
-	for i, r := range text {
-		if p(r) {
-			f(i, i+len(string(r)))
-		}
-	}
-	return nil
-}
-
-// literal matches a string.
-type literal string
-
-func (l literal) matches(text string, f func(int, int)) error {
-	for i := 0; l != ""; {
-		n := strings.Index(text[i:], string(l))
-		if n < 0 {
-			return nil
-		}
-		f(i+n, i+n+len(l))
-		i += n + len(l)
-	}
-	return nil
-}
-
-func digits(individual bool) splitter {
-	if individual {
-		return splitter{runePattern(unicode.IsNumber), isolated, false}
-	}
-	return splitter{runePattern(unicode.IsNumber), contiguous, false}
-}
-
 // metaspace writes spaces as the replacement, puts one before the text, and
 // splits before each.
 type metaspace struct {
@@ -198,14 +142,30 @@ type metaspace struct {
 	cut         bool
 }
 
+func parseMetaspace(o *object) metaspace {
+	m := metaspace{prepend: "always", cut: true}
+	var old string
+	prefix := true
+	m.replacement = o.char("replacement")
+	o.get("str_rep", &old)
+	o.get("prepend_scheme", &m.prepend)
+	o.get("split", &m.cut)
+	if o.get("add_prefix_space", &prefix) && !prefix && m.prepend != "never" {
+		o.fail("%s: add_prefix_space false contradicts prepend_scheme %q", o.path, m.prepend)
+	}
+	if !slices.Contains([]string{"always", "first", "never"}, m.prepend) {
+		o.fail("%s.prepend_scheme: %q is not one of always, first, never", o.path, m.prepend)
+	}
+	return m
+}
+
 func (m metaspace) split(in []piece) ([]piece, error) {
 	return each(in, func(p piece, emit func(piece)) error {
-		start := p.span(0, 1).Start
 		p, err := replacer{literal(" "), m.replacement}.normalize(p)
 		if err != nil {
 			return err
 		}
-		if !strings.HasPrefix(p.text, m.replacement) && (m.prepend == "always" || m.prepend == "first" && start == 0) {
+		if !strings.HasPrefix(p.text, m.replacement) && (m.prepend == "always" || m.prepend == "first" && p.base == 0) {
 			p = p.prepend(m.replacement)
 		}
 		if !m.cut {
@@ -218,4 +178,67 @@ func (m metaspace) split(in []piece) ([]piece, error) {
 		}
 		return err
 	})
+}
+
+// fixedLength cuts after that many characters.
+type fixedLength int
+
+func (f fixedLength) split(in []piece) ([]piece, error) {
+	return each(in, func(p piece, emit func(piece)) error {
+		start, n := 0, 0
+		for i := range p.text {
+			if n == int(f) {
+				emit(p.slice(start, i))
+				start, n = i, 0
+			}
+			n++
+		}
+		emit(p.slice(start, len(p.text)))
+		return nil
+	})
+}
+
+// byScript splits where the script changes, as SentencePiece does when it
+// trains. Characters without a script join what is before them; at the start
+// of a text they are lost: so it is upstream.
+type byScript struct{}
+
+func (byScript) split(in []piece) ([]piece, error) {
+	return each(in, func(p piece, emit func(piece)) error {
+		start, last := -1, ""
+		for i, r := range p.text {
+			s := scriptOf(r)
+			if s == "" || s == last {
+				continue
+			}
+			if start >= 0 {
+				emit(p.slice(start, i))
+			}
+			start, last = i, s
+		}
+		if start >= 0 {
+			emit(p.slice(start, len(p.text)))
+		}
+		return nil
+	})
+}
+
+// scriptOf is the script of a character, kana and the long vowel mark counted
+// as Han; empty for the space and for what has none.
+func scriptOf(r rune) string {
+	switch {
+	case r == 'ー':
+		return "Han"
+	case r == ' ', r >= utf8.RuneSelf && classOf(r)&isUnscripted != 0:
+		return ""
+	}
+	for _, name := range scriptNames() {
+		if unicode.Is(unicode.Scripts[name], r) {
+			if name == "Hiragana" || name == "Katakana" {
+				return "Han"
+			}
+			return name
+		}
+	}
+	return ""
 }

@@ -1,12 +1,8 @@
 package tokenizer
 
 import (
-	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/dlclark/regexp2"
-	"github.com/graftlm/graft/go/failure"
 )
 
 // The split patterns that are scanned by hand, in linear time.
@@ -15,28 +11,6 @@ const (
 	PatternLlama3 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	PatternQwen2  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
-
-// pattern calls f for each match, in order.
-type pattern interface {
-	matches(text string, f func(start, end int)) error
-}
-
-func compile(text string) (pattern, error) {
-	switch text {
-	case PatternGPT2:
-		return scanner(gpt2End), nil
-	case PatternLlama3:
-		return scanner(func(s string, i int) int { return llamaEnd(s, i, 3) }), nil
-	case PatternQwen2:
-		return scanner(func(s string, i int) int { return llamaEnd(s, i, 1) }), nil
-	}
-	re, err := regexp2.Compile(text, regexp2.None)
-	if err != nil {
-		return nil, failure.Data("pattern %q: %w", text, err)
-	}
-	re.MatchTimeout = 10 * time.Second
-	return expression{re}, nil
-}
 
 // scanner gives the end of the match at i. These patterns match everywhere.
 type scanner func(text string, i int) int
@@ -50,30 +24,28 @@ func (s scanner) matches(text string, f func(int, int)) error {
 	return nil
 }
 
-type expression struct{ re *regexp2.Regexp }
+// words matches \w+|[^\w\s]+.
+type words struct{}
 
-func (e expression) matches(text string, f func(int, int)) error {
-	// regexp2 counts runes.
-	at, byteAt := 0, 0
-	advance := func(to int) int {
-		for ; at < to; at++ {
-			_, n := utf8.DecodeRuneInString(text[byteAt:])
-			byteAt += n
+func (words) matches(text string, f func(int, int)) error {
+	start, last := 0, isSpace
+	for i, r := range text {
+		c := classOf(r) & (isWord | isSpace)
+		if c == last {
+			continue
 		}
-		return byteAt
+		if last != isSpace {
+			f(start, i)
+		}
+		start, last = i, c
 	}
-	m, err := e.re.FindStringMatch(text)
-	for ; m != nil && err == nil; m, err = e.re.FindNextMatch(m) {
-		start := advance(m.Index)
-		f(start, advance(m.Index+m.Length))
-	}
-	if err != nil {
-		return failure.Data("pattern %q: %w", e.re.String(), err)
+	if last != isSpace {
+		f(start, len(text))
 	}
 	return nil
 }
 
-// Classes of characters in the split patterns.
+// Kinds of characters in the split patterns.
 const (
 	letter = iota
 	number
@@ -81,41 +53,46 @@ const (
 	other
 )
 
-var asciiClass = func() (c [128]uint8) {
-	for r := range c {
-		c[r] = classOf(rune(r))
+var asciiKind = func() (k [128]uint8) {
+	for r := range k {
+		switch {
+		case unicode.IsLetter(rune(r)):
+			k[r] = letter
+		case unicode.IsNumber(rune(r)):
+			k[r] = number
+		case unicode.IsSpace(rune(r)):
+			k[r] = space
+		default:
+			k[r] = other
+		}
 	}
-	return c
+	return k
 }()
 
-func classOf(r rune) uint8 {
-	switch {
-	case unicode.IsLetter(r):
-		return letter
-	case unicode.IsNumber(r):
-		return number
-	case unicode.IsSpace(r):
-		return space
-	}
-	return other
-}
-
-// class is the class of the character at i and its length; length 0 at the end.
-func class(s string, i int) (uint8, int) {
+// kind is the kind of the character at i and its length; length 0 at the end.
+func kind(s string, i int) (uint8, int) {
 	if i >= len(s) {
 		return other, 0
 	}
 	if s[i] < utf8.RuneSelf {
-		return asciiClass[s[i]], 1
+		return asciiKind[s[i]], 1
 	}
 	r, n := utf8.DecodeRuneInString(s[i:])
-	return classOf(r), n
+	switch c := classOf(r); {
+	case c&isLetter != 0:
+		return letter, n
+	case c&isNumeral != 0:
+		return number, n
+	case c&isSpace != 0:
+		return space, n
+	}
+	return other, n
 }
 
-// run is the end of the run of one class from i on.
+// run is the end of the run of one kind from i on.
 func run(s string, i int, want uint8) int {
 	for {
-		c, n := class(s, i)
+		c, n := kind(s, i)
 		if n == 0 || c != want {
 			return i
 		}
@@ -131,7 +108,7 @@ func gpt2End(s string, i int) int {
 	if s[i] == ' ' {
 		j++
 	}
-	if c, n := class(s, j); n > 0 && c != space {
+	if c, n := kind(s, j); n > 0 && c != space {
 		return run(s, j+n, c)
 	}
 	return spaces(s, i)
@@ -141,13 +118,13 @@ func llamaEnd(s string, i, digits int) int {
 	if n := contraction(s[i:], true); n > 0 {
 		return i + n
 	}
-	c, n := class(s, i)
+	c, n := kind(s, i)
 	switch {
 	case c == letter:
 		return run(s, i+n, letter)
 	case c == number:
 		for k := 1; k < digits; k++ {
-			c, m := class(s, i+n)
+			c, m := kind(s, i+n)
 			if m == 0 || c != number {
 				break
 			}
@@ -156,7 +133,7 @@ func llamaEnd(s string, i, digits int) int {
 		return i + n
 	}
 	if s[i] != '\r' && s[i] != '\n' {
-		if next, m := class(s, i+n); m > 0 && next == letter {
+		if next, m := kind(s, i+n); m > 0 && next == letter {
 			return run(s, i+n+m, letter)
 		}
 	}
@@ -164,7 +141,7 @@ func llamaEnd(s string, i, digits int) int {
 	if s[i] == ' ' {
 		j++
 	}
-	if c, m := class(s, j); m > 0 && c == other {
+	if c, m := kind(s, j); m > 0 && c == other {
 		j = run(s, j+m, other)
 		for j < len(s) && (s[j] == '\r' || s[j] == '\n') {
 			j++

@@ -11,6 +11,9 @@ import (
 	"github.com/graftlm/graft/go/failure"
 )
 
+// maxVocab is far beyond any vocabulary.
+const maxVocab = 1 << 24
+
 // TrainOptions say what vocabulary to learn.
 type TrainOptions struct {
 	VocabSize     int      // ids in all: special tokens, 256 bytes, merges
@@ -57,8 +60,8 @@ func TrainBPE(ctx context.Context, texts iter.Seq[string], o TrainOptions) (*Tok
 	if o.Pattern == "" {
 		o.Pattern = PatternGPT2
 	}
-	if least := 256 + len(o.SpecialTokens); o.VocabSize < least || o.VocabSize > maxID {
-		return nil, failure.Config("vocabulary size %d is not in [%d, %d]", o.VocabSize, least, maxID)
+	if least := 256 + len(o.SpecialTokens); o.VocabSize < least || o.VocabSize > maxVocab {
+		return nil, failure.Config("vocabulary size %d is not in [%d, %d]", o.VocabSize, least, maxVocab)
 	}
 	split, err := compile(o.Pattern)
 	if err != nil {
