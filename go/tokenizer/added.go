@@ -107,9 +107,11 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 		if done < start {
 			out = append(out, p.slice(done, start))
 		}
-		q := p.slice(start, end)
-		q.token = id
-		out = append(out, q)
+		if start < end {
+			q := p.slice(start, end)
+			q.token = id
+			out = append(out, q)
+		}
 		done = end
 	}
 	if done < len(text) {

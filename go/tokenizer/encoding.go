@@ -61,6 +61,7 @@ func (e Encoding) join(f Encoding) Encoding {
 		IDs: append(e.IDs[:len(e.IDs):len(e.IDs)], f.IDs...), Tokens: append(e.Tokens[:len(e.Tokens):len(e.Tokens)], f.Tokens...),
 		Offsets: append(e.Offsets[:len(e.Offsets):len(e.Offsets)], f.Offsets...),
 		TypeIDs: append(e.TypeIDs[:len(e.TypeIDs):len(e.TypeIDs)], f.TypeIDs...),
+		text:    max(e.text, f.text), // special tokens have none
 	}
 }
 

@@ -68,6 +68,9 @@ func compile(text string) (pattern, error) {
 // without end are a way to attack.
 const matchTimeout = time.Second
 
+// wordClass is \w of Oniguruma: Alphabetic, marks, digits, connectors.
+const wordClass = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉`
+
 // translate turns an expression of Oniguruma's Ruby syntax into one of .NET
 // and refuses what would silently mean something else there.
 func translate(text string) (string, error) {
@@ -75,7 +78,7 @@ func translate(text string) (string, error) {
 		return "", failure.Data("pattern %q: %s is not supported", text, what)
 	}
 	var out strings.Builder
-	inClass := 0
+	inClass := false
 	for i := 0; i < len(text); i++ {
 		rest := text[i:]
 		switch {
@@ -83,29 +86,29 @@ func translate(text string) (string, error) {
 			i++
 			switch c := rest[1]; c {
 			case 'w':
-				out.WriteString(map[bool]string{true: `\p{L}\p{M}\p{Nd}\p{Pc}`, false: `[\p{L}\p{M}\p{Nd}\p{Pc}]`}[inClass > 0])
+				out.WriteString(map[bool]string{true: wordClass, false: "[" + wordClass + "]"}[inClass])
 			case 'W':
-				if inClass > 0 {
+				if inClass {
 					return refuse(`\W in a class`)
 				}
-				out.WriteString(`[^\p{L}\p{M}\p{Nd}\p{Pc}]`)
+				out.WriteString("[^" + wordClass + "]")
 			case 'h', 'H', 'R', 'X', 'K', 'G', 'O', 'N', 'y', 'Y':
 				return refuse(`\` + string(c))
 			default:
 				out.WriteString(rest[:2])
 			}
 			continue
-		case inClass > 0 && rest[0] == '[':
+		case inClass && rest[0] == '[':
 			return refuse("a class in a class")
-		case inClass > 0 && strings.HasPrefix(rest, "&&"):
+		case inClass && strings.HasPrefix(rest, "&&"):
 			return refuse("&& in a class")
-		case inClass == 0 && rest[0] == '[':
-			inClass = 1
+		case !inClass && rest[0] == '[':
+			inClass = true
 			if strings.HasPrefix(rest, "[]") || strings.HasPrefix(rest, "[^]") {
 				return refuse("] at the start of a class")
 			}
-		case inClass > 0 && rest[0] == ']':
-			inClass = 0
+		case inClass && rest[0] == ']':
+			inClass = false
 		case strings.HasPrefix(rest, "(?m") || strings.HasPrefix(rest, "(?-m"):
 			return refuse("option m")
 		}

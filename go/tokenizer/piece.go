@@ -93,18 +93,12 @@ func (e *edit) piece() piece {
 
 // prepend puts text before the first character, of whose origin it becomes part.
 func (p piece) prepend(text string) piece {
-	if p.text == "" {
+	if p.text == "" || text == "" {
 		return p
 	}
 	e := newEdit(p)
 	e.put(text, 0)
-	_, n := utf8.DecodeRuneInString(p.text)
-	if text == "" { // upstream inserts nothing before it, but then inserts it
-		e.put(p.text[:n], -1)
-	} else {
-		e.keep(0, n)
-	}
-	e.keep(n, len(p.text))
+	e.keep(0, len(p.text))
 	return e.piece()
 }
 

@@ -43,7 +43,8 @@ func parseUnigram(o *object) (model, error) {
 		if err := json.Unmarshal(raw, &pair); err != nil || len(pair) != 2 {
 			return nil, failure.Data("model.vocab[%d]: want a token and its score, got %.80s", i, raw)
 		}
-		if json.Unmarshal(pair[0], &tokens[i]) != nil || json.Unmarshal(pair[1], &scores[i]) != nil {
+		var ok bool
+		if scores[i], ok = parseScore(pair[1]); !ok || json.Unmarshal(pair[0], &tokens[i]) != nil {
 			return nil, failure.Data("model.vocab[%d]: want a token and its score, got %.80s", i, raw)
 		}
 	}

@@ -51,7 +51,7 @@ def normalizer(r, depth=0):
     out = {"type": kind}
     if kind == "Strip": out |= {"strip_left": flag(r), "strip_right": flag(r)}
     if kind == "Replace": out |= {"pattern": pattern(r, False), "content": pick(r, "", " ", "\u2581", "xy", "\u00e9")}
-    if kind == "Prepend": out["prepend"] = pick(r, "\u2581", " ", "ab", "")
+    if kind == "Prepend": out["prepend"] = pick(r, "\u2581", " ", "ab")
     if kind == "Precompiled": out["precompiled_charsmap"] = r.choice(charsmaps())
     if kind == "BertNormalizer":
         out |= {"clean_text": flag(r), "handle_chinese_chars": flag(r), "strip_accents": pick(r, None, True, False), "lowercase": flag(r)}
