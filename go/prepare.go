@@ -92,7 +92,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	if r.Method, r.Model, r.initial, err = build(r.Base, c.Method, uint64(c.Train.Seed)); err != nil {
 		return err
 	}
-	r.Model.Decoder.Recompute = c.Memory.Checkpointing == "full"
+	r.Model.SetRecompute(c.Memory.Checkpointing == "full")
 	if err := r.Model.Check(r.Base.Files); err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (r *Run) smaller(limit int64) string {
 			return fmt.Sprintf("micro_batch_size %d with gradient_accumulation_steps %d fits and trains the same step", n, r.Config.Train.Accumulation*r.Config.Train.MicroBatch/n)
 		}
 	}
-	if !r.Model.Decoder.Recompute {
+	if r.Config.Memory.Checkpointing != "full" {
 		return "try memory.checkpointing: full, or a shorter data.max_seq_length"
 	}
 	return "try a shorter data.max_seq_length, or a smaller base"

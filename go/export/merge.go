@@ -22,7 +22,7 @@ import (
 // the base, as PEFT's merge_and_unload does.
 func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[string][]float32, dir string) error {
 	adapted := map[string]*nn.Linear{}
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		if len(l.Adapters) > 0 {
 			adapted[l.W.Name] = l
 		}

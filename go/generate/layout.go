@@ -34,7 +34,7 @@ func place(o Options, p bindings.Profile, m *bindings.Memory) *layout {
 	vocab := o.Model.Config.Vocab
 	l.logits = m.Alloc(bindings.Trainable, o.Types.Param, o.Sequences, vocab)
 	l.ids = m.Alloc(bindings.Trainable, bindings.I32, o.Sequences)
-	l.staging = nn.NewStaging(m, o.Types, []nn.Bucket{l.bucket(o.Chunk)}, o.Model.Config.Rope.Dim/2)
+	l.staging = nn.NewStaging(m, o.Types, []nn.Bucket{l.bucket(o.Chunk)}, o.Model.Config.Rope.Dim/2, nn.PerSequence{})
 	l.rows = m.Alloc(bindings.Staging, bindings.I32, o.Chunk)
 	l.keys = m.Alloc(bindings.Staging, bindings.I32, o.Sequences+1, 2)
 	l.seeds = m.Alloc(bindings.Staging, bindings.U32, o.Sequences, 4)

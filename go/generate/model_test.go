@@ -127,7 +127,7 @@ func recomputed(t testing.TB, m *model.Model, values map[string][]float32, ids [
 	lay := func(mem *bindings.Memory) func(bindings.Ops) {
 		m.Params.Layout(mem, nn.Float64, false)
 		logits = mem.Alloc(bindings.Trainable, bindings.F64, 1, m.Config.Vocab)
-		in = nn.NewStaging(mem, nn.Float64, []nn.Bucket{b}, m.Config.Rope.Dim/2).Batch(b)
+		in = nn.NewStaging(mem, nn.Float64, []nn.Bucket{b}, m.Config.Rope.Dim/2, nn.PerSequence{}).Batch(b)
 		return func(ops bindings.Ops) {
 			r := nn.Reading{Ops: ops, Memory: mem, Profile: bindings.ReferenceProfile(), Types: nn.Float64}
 			m.Decoder.Logits(r, logits, in.Rows, in)

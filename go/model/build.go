@@ -3,16 +3,65 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/graftlm/graft/go/nn"
 )
 
-// Model is a decoder with the parameters it is made of.
+// Model is a decoder or an encoder with the parameters it is made of, and what
+// it is trained for.
 type Model struct {
 	Config  Config
-	Decoder *nn.Decoder
+	Decoder *nn.Decoder // nil for an encoder
+	Encoder *nn.Encoder // nil for a decoder
 	Params  *nn.Params
-	base    []*nn.Param // those of the checkpoint, before a method added its own
+	// Objective is the decoder itself, unless a method puts another in its
+	// place; an encoder has none of its own.
+	Objective nn.Objective
+	Row       nn.PerSequence // what the objective reads for each sequence
+	Outputs   int            // numbers that it gives for each sequence; 0: none
+
+	base   []*nn.Param // those of the checkpoint, before a method added its own
+	unused []string    // beginnings of names that a checkpoint may have besides
+}
+
+// Body is the decoder or the encoder.
+func (m *Model) Body() nn.Body {
+	if m.Encoder != nil {
+		return m.Encoder
+	}
+	return m.Decoder
+}
+
+// Linears lists the linear layers of all blocks.
+func (m *Model) Linears() []*nn.Linear { return m.Body().Linears() }
+
+// SetRecompute says whether blocks keep only their inputs.
+func (m *Model) SetRecompute(on bool) {
+	if m.Encoder != nil {
+		m.Encoder.Recompute = on
+	} else {
+		m.Decoder.Recompute = on
+	}
+}
+
+// Headless takes the output layer of a decoder away, unless it is the
+// embedding: a head of another kind replaces it.
+func (m *Model) Headless() {
+	m.unused = append(m.unused, "score.", "lm_head.")
+	if d := m.Decoder; d != nil && d.Head != d.Embed {
+		is := func(p *nn.Param) bool { return p == d.Head }
+		m.base, m.Params.All = slices.DeleteFunc(m.base, is), slices.DeleteFunc(m.Params.All, is)
+		d.Head = nil
+	}
+}
+
+// Bare takes everything away that the checkpoint has: a head over features
+// that are known needs nothing of it.
+func (m *Model) Bare() {
+	is := func(p *nn.Param) bool { return slices.Contains(m.base, p) }
+	m.Params.All = slices.DeleteFunc(m.Params.All, is)
+	m.base = nil
 }
 
 // New builds the layers. All parameters are frozen and nothing has a place in
@@ -21,6 +70,11 @@ func New(c Config) *Model {
 	m := &Model{Config: c, Params: &nn.Params{}}
 	p := m.Params
 	param := func(name string, shape ...int) *nn.Param { return p.Add(&nn.Param{Name: name, Shape: shape}) }
+	if c.Encoder {
+		newEncoder(m, param)
+		m.base = append(m.base, p.All...)
+		return m
+	}
 	d := &nn.Decoder{
 		Hidden: c.Hidden, Vocab: c.Vocab, Rotary: c.Rope.Dim, RotaryScale: c.Rope.Scale(),
 		Embed: param("model.embed_tokens.weight", c.Vocab, c.Hidden),
@@ -65,7 +119,7 @@ func New(c Config) *Model {
 	if !c.Tied {
 		d.Head = param("lm_head.weight", c.Vocab, c.Hidden)
 	}
-	m.Decoder = d
+	m.Decoder, m.Objective = d, d
 	m.base = append(m.base, p.All...)
 	return m
 }

@@ -7,10 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/failure"
 )
 
-// Config is what config.json says of a decoder, with the defaults of
+// Config is what config.json says of a model, with the defaults of
 // transformers filled in.
 type Config struct {
 	Family       string // model_type
@@ -31,11 +32,14 @@ type Config struct {
 	Windows      []int // sliding window of each layer, 0: none
 	Rope         Rope
 	InitRange    float64
-	DType        string // torch_dtype or dtype: "float32", "bfloat16", "float16" or ""
+	Encoder      bool                        // reads in both directions: BERT
+	Types        int                         // type_vocab_size of an encoder
+	Activation   bindings.ActivationFunction // of an encoder
+	DType        string                      // torch_dtype or dtype: "float32", "bfloat16", "float16" or ""
 }
 
 // families that are built in, by model_type.
-var families = []string{"llama", "mistral", "qwen2", "qwen3"}
+var families = []string{"llama", "mistral", "qwen2", "qwen3", "bert"}
 
 // file is config.json as it lies on disk.
 type file struct {
@@ -65,6 +69,7 @@ type file struct {
 	TorchDType   string   `json:"torch_dtype"`
 	DType        string   `json:"dtype"`
 	ropeFields
+	encoderFields
 }
 
 // ParseConfig reads config.json. path is named in errors.
@@ -90,7 +95,8 @@ func (f *file) config() (Config, error) {
 	if len(f.Quantization) > 0 && string(f.Quantization) != "null" {
 		return Config{}, fmt.Errorf("quantization_config: the checkpoint is quantised, which this build does not read; use the 16-bit or 32-bit checkpoint")
 	}
-	if f.Act != "" && f.Act != "silu" && f.Act != "swish" {
+	encoder := f.ModelType == "bert"
+	if !encoder && f.Act != "" && f.Act != "silu" && f.Act != "swish" {
 		return Config{}, fmt.Errorf("hidden_act is %q, want \"silu\"", f.Act)
 	}
 	c := Config{
@@ -135,6 +141,9 @@ func (f *file) config() (Config, error) {
 	}
 	if c.Heads%c.KVHeads != 0 {
 		return Config{}, fmt.Errorf("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.Heads, c.KVHeads)
+	}
+	if encoder {
+		return f.encoder(c)
 	}
 	if c.HeadDim%2 != 0 {
 		return Config{}, fmt.Errorf("head_dim %d is odd; rotary positions need an even one", c.HeadDim)

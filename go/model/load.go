@@ -42,7 +42,7 @@ func (m *Model) Check(s Source) error {
 		}
 	}
 	for _, n := range s.Names() {
-		if _, ok := want[n]; !ok && !ignored(n) && !(m.Config.Tied && n == "lm_head.weight") {
+		if _, ok := want[n]; !ok && !ignored(n) && !(m.Config.Tied && n == "lm_head.weight") && !slices.ContainsFunc(m.unused, func(u string) bool { return strings.HasPrefix(n, u) }) {
 			extra = append(extra, n)
 		}
 	}
@@ -57,15 +57,25 @@ func (m *Model) Check(s Source) error {
 	return nil
 }
 
-// lookup finds a tensor under its name, or without the prefix "model." that
-// base-model checkpoints leave out.
+// lookup finds a tensor under one of its names.
 func (m *Model) lookup(s Source, name string) (string, []int, bool) {
-	if _, shape, ok := s.Lookup(name); ok {
-		return name, shape, true
+	for _, n := range aliases(name) {
+		if _, shape, ok := s.Lookup(n); ok {
+			return n, shape, true
+		}
 	}
-	short := strings.TrimPrefix(name, "model.")
-	_, shape, ok := s.Lookup(short)
-	return short, shape, ok
+	return name, nil, false
+}
+
+// Canonical gives the parameter that a tensor of a checkpoint is, under the
+// name that transformers' classes have for it.
+func (m *Model) Canonical(s Source, name string) (string, bool) {
+	for _, p := range m.base {
+		if found, _, ok := m.lookup(s, p.Name); ok && found == name {
+			return p.Name, true
+		}
+	}
+	return "", false
 }
 
 func first(names []string) string {
@@ -82,8 +92,10 @@ const chunk = 1 << 20
 // at a time, converting types; nothing is held twice. A value that is not
 // finite is an error that names the tensor. progress may be nil.
 func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progress func(done, total int64)) error {
-	if err := m.Check(s); err != nil {
-		return err
+	if len(m.base) > 0 {
+		if err := m.Check(s); err != nil {
+			return err
+		}
 	}
 	total := int64(m.BaseLen())
 	var done int64

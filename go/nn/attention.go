@@ -2,9 +2,10 @@ package nn
 
 import "github.com/graftlm/graft/bindings"
 
-// Attention is self-attention with rotary positions and grouped heads, with an
-// optional norm of each query and key head (Qwen3).
+// Attention is self-attention with grouped heads, rotary positions unless Rotary
+// is 0, and an optional norm of each query and key head (Qwen3).
 type Attention struct {
+	BothWays            bool // tokens see those after them too
 	Heads, KVHeads, Dim int
 	Rotary              int // elements of a head that rotate
 	Scale, SoftCap      float64
@@ -50,10 +51,18 @@ func (a *Attention) forward(r Reading, s *attentionState, y, x bindings.Tensor, 
 		a.K.forward(r, &s.lk, s.k, x)
 	}
 	a.V.forward(r, &s.lv, s.v, x)
-	r.RoPE(s.q, s.q, c.rope, a.Dim, false)
-	r.RoPE(s.k, s.k, c.rope, a.Dim, false)
+	a.rotate(r, s.q, s.k, c, false)
 	a.attend(r, s, in, layer)
 	a.O.forward(r, &s.lo, y, s.o)
+}
+
+// rotate turns queries and keys by their positions, in place; inverse is the
+// backward pass.
+func (a *Attention) rotate(r Reading, q, k bindings.Tensor, c *shared, inverse bool) {
+	if a.Rotary > 0 {
+		r.RoPE(q, q, c.rope, a.Dim, inverse)
+		r.RoPE(k, k, c.rope, a.Dim, inverse)
+	}
 }
 
 func (a *Attention) attend(r Reading, s *attentionState, in Batch, layer int) {
@@ -80,8 +89,7 @@ func (a *Attention) backward(r Reading, s attentionState, dx, dy bindings.Tensor
 	mark := r.Mark()
 	r.AttentionBackward(bindings.AttentionGrads{DQ: dq, DK: dk, DV: dv}, do, s.o, s.lse, a.args(r, s, in, true))
 	r.Release(mark)
-	r.RoPE(dq, dq, c.rope, a.Dim, true)
-	r.RoPE(dk, dk, c.rope, a.Dim, true)
+	a.rotate(r, dq, dk, c, true)
 	if a.QNorm != nil {
 		a.QNorm.backward(r, s.heads(a, s.qn), a.byHead(dq), bindings.Set, a.byHead(dq))
 		a.KNorm.backward(r, s.heads(a, s.kn), a.byHead(dk), bindings.Set, a.byHead(dk))
@@ -107,7 +115,7 @@ func (a *Attention) args(r Reading, s attentionState, in Batch, backward bool) b
 	return bindings.AttentionArgs{
 		Q: s.q, K: s.k, V: s.v, Cu: in.Cu,
 		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.Dim,
-		Scale: a.Scale, SoftCap: a.SoftCap, Causal: true, Window: a.Window,
+		Scale: a.Scale, SoftCap: a.SoftCap, Causal: !a.BothWays, Window: a.Window,
 		Scratch: r.Scratch(r.Profile.AttentionScratch(s.q.Rows(), 0, a.Heads, a.KVHeads, a.Dim, backward)),
 	}
 }

@@ -18,6 +18,9 @@ type Batch struct {
 	Seed                   bindings.Tensor // [4] u32: key low, key high, step, micro-batch
 	Freq                   bindings.Tensor // [dim/2] float: rotary frequencies
 	Training               bool            // dropout is on
+	Values                 bindings.Tensor // [n, C] float: what a sequence should give, of several labels or numbers
+	Features               bindings.Tensor // [n, h] float: the pooled rows of a frozen body
+	Output                 bindings.Tensor // [n, ·] float: what each sequence gives, where the host asks for it
 	Cache                  *Cache          // keys and values of earlier tokens; generation only
 }
 
@@ -32,15 +35,19 @@ type Cache struct {
 // largest bucket, of which every micro-batch is a view.
 type Staging struct {
 	ints    bindings.Tensor // ids, positions, cu, rows, targets
-	floats  bindings.Tensor // inverse, learning rate, weights, frequencies
+	floats  bindings.Tensor // inverse, learning rate, frequencies, weights, values, features
 	Seed    bindings.Tensor
 	largest Bucket
 	freqs   int
+	row     PerSequence
 }
 
+// PerSequence is how many numbers each sequence brings with it.
+type PerSequence struct{ Values, Features int }
+
 // NewStaging allocates for buckets up to the largest in each number.
-func NewStaging(m *bindings.Memory, t Types, buckets []Bucket, freqs int) *Staging {
-	s := &Staging{freqs: freqs}
+func NewStaging(m *bindings.Memory, t Types, buckets []Bucket, freqs int, row PerSequence) *Staging {
+	s := &Staging{freqs: freqs, row: row}
 	for _, b := range buckets {
 		s.largest.Tokens = max(s.largest.Tokens, b.Tokens)
 		s.largest.Sequences = max(s.largest.Sequences, b.Sequences)
@@ -48,7 +55,7 @@ func NewStaging(m *bindings.Memory, t Types, buckets []Bucket, freqs int) *Stagi
 	}
 	l := s.largest
 	s.ints = m.Alloc(bindings.Staging, bindings.I32, 2*l.Tokens+l.Sequences+1+2*l.Targets)
-	s.floats = m.Alloc(bindings.Staging, t.Param, 2+freqs+l.Targets)
+	s.floats = m.Alloc(bindings.Staging, t.Param, 2+freqs+l.Targets+l.Sequences*(row.Values+row.Features))
 	s.Seed = m.Alloc(bindings.Staging, bindings.U32, 4)
 	return s
 }
@@ -61,13 +68,22 @@ func (s *Staging) Batch(b Bucket) Batch {
 		at += n
 		return s.ints.View(at-n, n)
 	}
+	after := 2 + s.freqs + b.Targets
+	values := func(n int) bindings.Tensor {
+		if n == 0 {
+			return bindings.Tensor{}
+		}
+		after += b.Sequences * n
+		return s.floats.View(after-b.Sequences*n, b.Sequences, n)
+	}
 	return Batch{
 		Bucket: b, Training: true,
 		IDs: ints(b.Tokens), Positions: ints(b.Tokens), Cu: ints(b.Sequences + 1),
 		Rows: ints(b.Targets), Targets: ints(b.Targets),
 		Inverse: s.floats.View(0, 1), Freq: s.floats.View(2, s.freqs),
 		Weights: s.floats.View(2+s.freqs, b.Targets),
-		Seed:    s.Seed,
+		Values:  values(s.row.Values), Features: values(s.row.Features),
+		Seed: s.Seed,
 	}
 }
 
@@ -81,5 +97,7 @@ func (s *Staging) Ints(b Bucket) bindings.Tensor {
 }
 
 // Floats is where its floats lie, in the order inverse, learning rate,
-// frequencies, weights.
-func (s *Staging) Floats(b Bucket) bindings.Tensor { return s.floats.View(0, 2+s.freqs+b.Targets) }
+// frequencies, weights, values, features.
+func (s *Staging) Floats(b Bucket) bindings.Tensor {
+	return s.floats.View(0, 2+s.freqs+b.Targets+b.Sequences*(s.row.Values+s.row.Features))
+}

@@ -27,21 +27,6 @@ func (d *Decoder) Linears() []*Linear {
 	return all
 }
 
-// lowest is the first block that the backward pass visits: the lowest that
-// trains, or 0 with below true if the embedding trains. It is len(Blocks) if
-// nothing in or below the blocks does.
-func (d *Decoder) lowest() (block int, below bool) {
-	if d.Embed.Trainable {
-		return 0, true
-	}
-	for i, b := range d.Blocks {
-		if b.Trains() {
-			return i, false
-		}
-	}
-	return len(d.Blocks), false
-}
-
 func (d *Decoder) shared(r Reading, in Batch) *shared {
 	t := r.New(in.Positions.Len(), d.Rotary)
 	r.RoPETable(t, in.Positions, in.Freq, d.RotaryScale)
@@ -52,43 +37,38 @@ func (d *Decoder) shared(r Reading, in Batch) *shared {
 // bindings.Ops.LinearCrossEntropy) and its gradients to those of the trainable
 // parameters. It leaves the activation stack as it found it.
 func (d *Decoder) ForwardBackward(r Reading, loss bindings.Tensor, in Batch) {
+	d.Through(r, in, func(x, dx bindings.Tensor) {
+		r.LinearCrossEntropy(loss, dx, d.Head.Grad, d.lossArgs(r, x, in))
+	})
+}
+
+// Through runs the decoder forward up to its last norm, gives the normed states
+// x [T, h] to top, which writes their gradient to dx unless that is not valid,
+// and runs backward.
+func (d *Decoder) Through(r Reading, in Batch, top func(x, dx bindings.Tensor)) {
 	defer r.Release(r.Mark())
 	t := in.IDs.Len()
 	c := d.shared(r, in)
-	dres := r.New(t, d.Hidden)
-	lowest, below := d.lowest()
-
-	frozen := in
-	frozen.Training = false
-	x := r.New(t, d.Hidden)
+	dres, x := r.New(t, d.Hidden), r.New(t, d.Hidden)
 	r.Embedding(x, d.Embed.Value, in.IDs)
-	for i := range lowest {
-		x = d.pass(r, x, frozen, c, i)
-	}
-	n := len(d.Blocks)
-	marks, states, inputs := make([]bindings.Mark, n), make([]*blockState, n), make([]bindings.Tensor, n)
-	for i := lowest; i < n; i++ {
-		y := r.New(t, d.Hidden)
-		marks[i], inputs[i] = r.Mark(), x
-		states[i] = d.Blocks[i].forward(r, y, x, in, c, i)
-		if d.Recompute {
-			r.Release(marks[i])
-		}
-		x = y
-	}
-	d.output(r, loss, dres, x, in, lowest < n || below)
-	for i := n - 1; i >= lowest; i-- {
-		if d.Recompute {
-			r.Order(dres, inputs[i])
-			states[i] = d.Blocks[i].forward(r, r.New(t, d.Hidden), inputs[i], in, c, i)
-		}
-		d.Blocks[i].backward(r, states[i], dres, in, c, i == lowest && !below)
-		r.Release(marks[i])
-	}
-	if below {
+	through[*blockState](r, d.Blocks, d.Recompute, dres, x, in, c, d.Embed.Trainable, func(x bindings.Tensor, wanted bool) {
+		d.output(r, dres, x, wanted, top)
+	})
+	if d.Embed.Trainable {
 		r.EmbeddingBackward(d.Embed.Grad, dres, in.IDs)
 	}
 }
+
+// States writes the normed states [T, h] of a micro-batch, without a record.
+func (d *Decoder) States(r Reading, states bindings.Tensor, in Batch) {
+	defer r.Release(r.Mark())
+	in.Training = false
+	x := d.hidden(r, in)
+	d.Norm.forward(r, states, r.Stat(x.Rows()), x)
+}
+
+// Width is the number of columns of the states.
+func (d *Decoder) Width() int { return d.Hidden }
 
 // Loss adds the loss of one micro-batch to loss [2] without gradients.
 func (d *Decoder) Loss(r Reading, loss bindings.Tensor, in Batch) {
@@ -121,32 +101,24 @@ func (d *Decoder) hidden(r Reading, in Batch) bindings.Tensor {
 	c := d.shared(r, in)
 	r.Embedding(x, d.Embed.Value, in.IDs)
 	for i := range d.Blocks {
-		x = d.pass(r, x, in, c, i)
+		x = pass[*blockState](r, d.Blocks[i], x, in, c, i)
 	}
 	return x
 }
 
-// pass runs one block forward and keeps nothing: its output replaces x.
-func (d *Decoder) pass(r Reading, x bindings.Tensor, in Batch, c *shared, i int) bindings.Tensor {
-	defer r.Release(r.Mark())
-	y := r.Like(x)
-	d.Blocks[i].forward(r, y, x, in, c, i)
-	r.Cast(x, y)
-	return x
-}
-
-// output is the last norm, the loss, and both backward.
-func (d *Decoder) output(r Reading, loss, dres, x bindings.Tensor, in Batch, wanted bool) {
+// output is the last norm, what lies on top of it, and both backward.
+func (d *Decoder) output(r Reading, dres, x bindings.Tensor, wanted bool, top func(x, dx bindings.Tensor)) {
 	defer r.Release(r.Mark())
 	n, rstd := r.Like(x), r.Stat(x.Rows())
 	s := d.Norm.forward(r, n, rstd, x)
 	var dn bindings.Tensor
 	if wanted || d.Norm.W.Trainable {
 		dn = r.Like(x)
-	} else {
+	}
+	top(n, dn)
+	if !wanted {
 		dres = bindings.Tensor{}
 	}
-	r.LinearCrossEntropy(loss, dn, d.Head.Grad, d.lossArgs(r, n, in))
 	d.Norm.backward(r, s, dres, bindings.Set, dn)
 }
 

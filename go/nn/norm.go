@@ -34,3 +34,29 @@ func (n *RMSNorm) backward(r Reading, s normState, dx bindings.Tensor, how bindi
 		r.RMSNormBackward(dx, how, n.W.Grad, dy, s.rstd, n.args(s.x, bindings.Tensor{}))
 	}
 }
+
+// LayerNorm normalises rows to mean 0 and variance 1 (arXiv 1607.06450).
+type LayerNorm struct {
+	W, Bias *Param // [h]
+	Eps     float64
+}
+
+// layerNormState is what it keeps: what it normalised, and the mean and
+// 1/deviation of each row.
+type layerNormState struct{ x, mean, rstd bindings.Tensor }
+
+func (n *LayerNorm) trains() bool { return n.W.Trainable || n.Bias.Trainable }
+
+func (n *LayerNorm) args(x, residual bindings.Tensor) bindings.LayerNormArgs {
+	return bindings.LayerNormArgs{X: x, Residual: residual, W: n.W.Value, Bias: n.Bias.Value, Eps: n.Eps}
+}
+
+// forwardAdd writes the sum x + residual to s, and its normalised rows to y.
+func (n *LayerNorm) forwardAdd(r Reading, y bindings.Tensor, s *layerNormState, x, residual bindings.Tensor) {
+	r.LayerNorm(y, s.x, s.mean, s.rstd, n.args(x, residual))
+}
+
+// backward writes or adds the gradient of what was normalised.
+func (n *LayerNorm) backward(r Reading, s layerNormState, dx bindings.Tensor, how bindings.Write, dy bindings.Tensor) {
+	r.LayerNormBackward(dx, how, n.W.Grad, n.Bias.Grad, dy, s.mean, s.rstd, n.args(s.x, bindings.Tensor{}))
+}

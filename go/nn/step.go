@@ -30,9 +30,9 @@ func Clear(r Reading, s *Params, p Report) {
 }
 
 // Micro is the program of one micro-batch of a training step.
-func Micro(r Reading, d *Decoder, s *Params, p Report, in Batch) {
+func Micro(r Reading, o Objective, s *Params, p Report, in Batch) {
 	r.Order(s.Grads, in.IDs)
-	d.ForwardBackward(r, p.Loss(), in)
+	o.ForwardBackward(r, p.Loss(), in)
 }
 
 // Update is the program after the last micro-batch: it clips and applies.

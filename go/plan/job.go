@@ -34,17 +34,26 @@ type Placed struct {
 	Memory  *bindings.Memory
 	Report  nn.Report
 	Staging *nn.Staging
+	Output  bindings.Tensor // [n, Model.Outputs]: what an evaluation gives for each sequence; may be absent
 }
 
 // Place lays the job out. The same calls plan and run.
 func (j Job) Place(m *bindings.Memory) *Placed {
 	j.Model.Params.Layout(m, j.Types, len(j.Train) > 0)
 	all := append(append([]nn.Bucket(nil), j.Train...), j.Eval...)
-	return &Placed{
+	placed := &Placed{
 		Job: j, Memory: m,
 		Report:  nn.NewReport(m, j.Types),
-		Staging: nn.NewStaging(m, j.Types, all, j.Model.Config.Rope.Dim/2),
+		Staging: nn.NewStaging(m, j.Types, all, j.Model.Config.Rope.Dim/2, j.Model.Row),
 	}
+	sequences := 0
+	for _, b := range j.Eval {
+		sequences = max(sequences, b.Sequences)
+	}
+	if j.Model.Outputs > 0 && sequences > 0 {
+		placed.Output = m.Alloc(bindings.Trainable, j.Types.Param, sequences, j.Model.Outputs)
+	}
+	return placed
 }
 
 // Reading gives the programs of the job the operations of a device.
@@ -63,14 +72,18 @@ func (p *Placed) ClearLoss(ops bindings.Ops) { ops.Zero(p.Report.Loss()) }
 // Micro is a micro-batch of a training step.
 func (p *Placed) Micro(b nn.Bucket) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
-		nn.Micro(p.Reading(ops), p.Model.Decoder, p.Model.Params, p.Report, p.Staging.Batch(b))
+		nn.Micro(p.Reading(ops), p.Model.Objective, p.Model.Params, p.Report, p.Staging.Batch(b))
 	}
 }
 
 // Loss is a micro-batch of an evaluation.
 func (p *Placed) Loss(b nn.Bucket) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
-		p.Model.Decoder.Loss(p.Reading(ops), p.Report.Loss(), p.Staging.Batch(b))
+		in := p.Staging.Batch(b)
+		if p.Output.Valid() {
+			in.Output = p.Output.RowRange(0, b.Sequences)
+		}
+		p.Model.Objective.Loss(p.Reading(ops), p.Report.Loss(), in)
 	}
 }
 

@@ -31,7 +31,7 @@ func (c Config) choose(m *model.Model) ([]*nn.Linear, error) {
 	all := len(c.Targets) == 1 && strings.EqualFold(c.Targets[0], "all-linear")
 	used := make([]bool, len(c.Targets))
 	var chosen []*nn.Linear
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		hit := all
 		if expression != nil {
 			ok, err := expression.MatchString(l.Name)
@@ -65,7 +65,7 @@ func (c Config) choose(m *model.Model) ([]*nn.Linear, error) {
 
 func matches(path, name string) bool { return path == name || strings.HasSuffix(path, "."+name) }
 
-var layerNumber = regexp.MustCompile(`\.layers\.(\d+)\.`)
+var layerNumber = regexp.MustCompile(`\.(?:layers|layer)\.(\d+)\.`)
 
 func (c Config) inLayers(path string) bool {
 	if len(c.Layers) == 0 {
@@ -82,7 +82,7 @@ func (c Config) inLayers(path string) bool {
 // names lists the kinds of linear layers that a model has.
 func names(m *model.Model) string {
 	var all []string
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		if short := l.Name[strings.LastIndexByte(l.Name, '.')+1:]; !slices.Contains(all, short) {
 			all = append(all, short)
 		}
