@@ -43,7 +43,7 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 		Engine: e, Method: r.Method, Batches: r.Loader, Eval: r.Eval, Schedule: r.schedule,
 		Dir: dir, Identity: r.identity, EvalEvery: c.Eval.Every, SaveEvery: c.Checkpoint.Every, Keep: c.Checkpoint.Keep,
 		LogEvery: c.Log.Every, JSONL: c.Log.JSONL, Board: c.Log.TensorBoard,
-		MaxSkipped: c.Train.MaxSkipped, Extra: r.extras,
+		LoadBest: c.Checkpoint.LoadBest, Patience: c.Eval.Patience, MaxSkipped: c.Train.MaxSkipped, Extra: r.extras,
 	}).Start(ctx, resume, on)
 	if err == nil && c.Log.HTML {
 		err = r.writeReport(dir, result)

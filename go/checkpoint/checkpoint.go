@@ -53,6 +53,8 @@ type State struct {
 	// evaluation.
 	Best     float64 `json:"best,omitempty"`
 	BestStep int     `json:"best_step,omitempty"`
+	// EvalBefore is the evaluation loss before the first step.
+	EvalBefore *float64 `json:"eval_before,omitempty"`
 
 	Values   []float32 `json:"-"`
 	ExpAvg   []float32 `json:"-"`
@@ -101,7 +103,7 @@ func Open(dir string, keep int) (*Store, error) {
 // adapter); it may be nil. A checkpoint of the step that is there and verifies
 // stays as it is.
 func (s *Store) Save(st *State, extra func(*atomicfs.Dir) error) (string, error) {
-	path := s.path(st.Step)
+	path := s.Path(st.Step)
 	if _, err := os.Stat(path); err == nil {
 		if verify(path) == nil {
 			return path, nil
@@ -139,10 +141,11 @@ func (s *Store) Save(st *State, extra func(*atomicfs.Dir) error) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return path, s.prune(st.Step)
+	return path, s.prune(st.Step, st.BestStep)
 }
 
-func (s *Store) path(step int) string { return filepath.Join(s.Dir, fmt.Sprintf("step-%d", step)) }
+// Path is the directory of a step, which need not be there.
+func (s *Store) Path(step int) string { return filepath.Join(s.Dir, fmt.Sprintf("step-%d", step)) }
 
 func vector(name string, v []float32) safetensors.Tensor {
 	b := make([]byte, 4*len(v))
@@ -205,7 +208,7 @@ func (s *Store) Latest() (st *State, warnings []string, err error) {
 		return nil, nil, err
 	}
 	for _, n := range steps {
-		st, err := Read(s.path(n))
+		st, err := Read(s.Path(n))
 		if err == nil {
 			return st, warnings, nil
 		}
@@ -214,9 +217,10 @@ func (s *Store) Latest() (st *State, warnings []string, err error) {
 	return nil, warnings, nil
 }
 
-// prune removes what is older than the newest Keep checkpoints that verify.
-func (s *Store) prune(newest int) error {
-	if err := verify(s.path(newest)); err != nil {
+// prune removes what is older than the newest Keep checkpoints that verify, but
+// not the best.
+func (s *Store) prune(newest, best int) error {
+	if err := verify(s.Path(newest)); err != nil {
 		return failure.IO("the checkpoint that was just written does not verify: %w", err)
 	}
 	steps, err := s.Steps()
@@ -225,16 +229,16 @@ func (s *Store) prune(newest int) error {
 	}
 	kept := 0
 	for _, n := range steps {
-		if n > newest {
+		if n > newest || n == best {
 			continue
 		}
 		if kept < s.Keep {
-			if verify(s.path(n)) == nil {
+			if verify(s.Path(n)) == nil {
 				kept++
 			}
 			continue
 		}
-		if err := os.RemoveAll(s.path(n)); err != nil {
+		if err := os.RemoveAll(s.Path(n)); err != nil {
 			return failure.IO("%w", err)
 		}
 	}

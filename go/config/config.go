@@ -92,13 +92,15 @@ type Memory struct {
 
 // Eval is the evaluation during the run.
 type Eval struct {
-	Every int `yaml:"every" default:"200" range:"[0,1e9]" aka:"eval_steps steps" doc:"Steps between evaluations; 0 is only at the end."`
+	Every    int `yaml:"every" default:"200" range:"[0,1e9]" aka:"eval_steps steps" doc:"Steps between evaluations; 0 is only at the end."`
+	Patience int `yaml:"early_stopping_patience" range:"[0,1e6]" aka:"early_stopping patience" doc:"Evaluations without a lower loss after which to stop; 0 is never."`
 }
 
 // Checkpoint is the saving of resumable states.
 type Checkpoint struct {
-	Every int `yaml:"every" default:"200" range:"[0,1e9]" aka:"save_steps steps" doc:"Steps between checkpoints; 0 is only at the end."`
-	Keep  int `yaml:"keep" default:"3" range:"[2,1e6]" aka:"save_total_limit" doc:"How many stay."`
+	Every    int  `yaml:"every" default:"200" range:"[0,1e9]" aka:"save_steps steps" doc:"Steps between checkpoints; 0 is only at the end."`
+	Keep     int  `yaml:"keep" default:"3" range:"[2,1e6]" aka:"save_total_limit" doc:"How many stay, besides the best."`
+	LoadBest bool `yaml:"load_best" default:"true" aka:"load_best_model_at_end best" doc:"Write the step of the lowest evaluation loss, not the last."`
 }
 
 // Log is what is recorded.

@@ -44,6 +44,8 @@ type Run struct {
 	LogEvery   int  // steps between records; 0 or 1: each
 	JSONL      bool // metrics.jsonl
 	Board      bool // TensorBoard event files
+	LoadBest   bool // what is written at the end is the step of the lowest evaluation loss
+	Patience   int  // evaluations without a better loss after which to stop; 0: never
 	MaxSkipped int  // steps that may be skipped in any 100 before the run gives up
 	// Extra writes further files beside what was trained: those of a tokenizer,
 	// or of a base.
@@ -76,6 +78,7 @@ type Result struct {
 	Loss         float64       `json:"loss"` // of the last step
 	EvalBefore   *float64      `json:"eval_loss_before,omitempty"`
 	EvalAfter    *float64      `json:"eval_loss_after,omitempty"`
+	BestStep     int           `json:"best_step,omitempty"` // of the lowest evaluation loss
 	Tokens       int           `json:"tokens"`
 	Seconds      float64       `json:"seconds"`
 	TokensPerSec float64       `json:"tokens_per_second"`
@@ -123,6 +126,7 @@ type loop struct {
 	board  *board // nil: none
 	state  checkpoint.State
 	result Result
+	window window
 	saved  int // step of the newest checkpoint
 	began  int // step at which this start of the run began
 }
@@ -154,15 +158,16 @@ func (l *loop) resume() error {
 
 func (l *loop) run(ctx context.Context) (Result, error) {
 	total := l.Batches.Steps()
+	l.result.EvalBefore = l.state.EvalBefore
 	if len(l.Eval) > 0 && l.state.Step == 0 {
 		e, err := l.Engine.Evaluate(l.Eval)
 		if err != nil {
 			return l.result, err
 		}
-		l.result.EvalBefore = &e.Loss
+		l.result.EvalBefore, l.state.EvalBefore = &e.Loss, &e.Loss
 		l.on(Event{Message: fmt.Sprintf("evaluation loss before training: %.4f", e.Loss)})
 	}
-	for l.state.Step < total {
+	for l.state.Step < total && !l.exhausted() {
 		if ctx.Err() != nil {
 			return l.result, l.preempt()
 		}
@@ -170,7 +175,8 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 		if err != nil {
 			return l.result, err
 		}
-		done := l.state.Step
+		done, best := l.state.Step, false
+		l.window.add(e.Loss)
 		if len(l.Eval) > 0 && (done == total || l.EvalEvery > 0 && done%l.EvalEvery == 0) {
 			v, err := l.Engine.Evaluate(l.Eval)
 			if err != nil {
@@ -178,19 +184,20 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 			}
 			e.EvalLoss, e.EvalAccuracy = &v.Loss, &v.Accuracy
 			l.result.EvalAfter = &v.Loss
-			if l.state.BestStep == 0 || v.Loss < l.state.Best {
-				l.state.Best, l.state.BestStep = v.Loss, done
-			}
+			best = l.judge(v.Loss)
 		}
 		if err := l.record(e); err != nil {
 			return l.result, err
 		}
 		l.on(e)
-		if l.SaveEvery > 0 && done%l.SaveEvery == 0 && done < total {
+		if (best && l.LoadBest || l.SaveEvery > 0 && done%l.SaveEvery == 0) && done < total {
 			if err := l.save(false); err != nil {
 				return l.result, err
 			}
 		}
+	}
+	if l.state.Step < total {
+		l.on(Event{Message: fmt.Sprintf("stopped early after step %d: the evaluation loss was lowest at step %d", l.state.Step, l.state.BestStep)})
 	}
 	if err := l.save(true); err != nil {
 		return l.result, err
@@ -285,6 +292,9 @@ func (l *loop) save(final bool) error {
 
 // finish writes what was trained.
 func (l *loop) finish() (Result, error) {
+	if err := l.restoreBest(); err != nil {
+		return l.result, err
+	}
 	out := filepath.Join(l.Dir, l.Method.Output())
 	if err := os.RemoveAll(out); err != nil {
 		return l.result, failure.IO("%w", err)
@@ -301,7 +311,7 @@ func (l *loop) finish() (Result, error) {
 	if err != nil {
 		return l.result, err
 	}
-	l.result.Steps, l.result.Output = l.state.Step, out
+	l.result.Steps, l.result.BestStep, l.result.Output = l.state.Step, l.state.BestStep, out
 	l.result.Skipped = len(l.state.Skipped)
 	if l.result.Seconds > 0 {
 		l.result.TokensPerSec = float64(l.result.Tokens) / l.result.Seconds
