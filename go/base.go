@@ -3,7 +3,6 @@ package graft
 import (
 	"context"
 	"errors"
-	"os"
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/chat"
@@ -82,16 +81,11 @@ func (b *Base) Template(setting string) (*chat.Template, error) {
 	if setting == "" || setting == "tokenizer" {
 		return chat.FromModelDir(b.Dir)
 	}
-	if t, ok := chat.Builtin(setting); ok {
-		return t, nil
+	t, err := chat.Open(setting)
+	if errors.Is(err, failure.ErrNoInput) {
+		return nil, failure.Config("data.template: %v", err)
 	}
-	source, err := os.ReadFile(setting)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, failure.Config("data.template: %q is no built-in template and no file; use tokenizer, one of %v, or the path of a .jinja file", setting, chat.BuiltinNames())
-	} else if err != nil {
-		return nil, failure.As(failure.ErrIO, err)
-	}
-	return chat.Parse(setting, string(source))
+	return t, err
 }
 
 // SpecialTokens are the variables that templates see.

@@ -26,6 +26,13 @@ func printJSON(v any) error {
 	return e.Encode(v)
 }
 
+// printLine writes a result to stdout as one line of JSON.
+func printLine(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetEscapeHTML(false)
+	return failure.As(failure.ErrIO, e.Encode(v))
+}
+
 // version is the module's version, or the commit it was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()

@@ -77,7 +77,7 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			trainCommand(), planCommand(), dataCommand(), evalCommand(),
 			generateCommand(), chatCommand(), mergeCommand(),
-			inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(),
+			inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(), templateCommand(),
 			configCommand(), completionCommand(), versionCommand(),
 		},
 		Action: func(c *cli.Context) error {

@@ -28,13 +28,9 @@ type Conversation struct {
 // "chat_template_kwargs": {...}}, the last two optional. Order of keys is kept;
 // other members are ignored. Errors are failure.Data.
 func ParseConversation(data []byte) (Conversation, error) {
-	v, err := jinja.DecodeJSON(data)
+	record, err := decodeObject(data, "a conversation must be a JSON object with \"messages\"")
 	if err != nil {
-		return Conversation{}, failure.Data("%w", err)
-	}
-	record, ok := v.(*jinja.Dict)
-	if !ok {
-		return Conversation{}, failure.Data("a conversation must be a JSON object with \"messages\"")
+		return Conversation{}, err
 	}
 	var c Conversation
 	list, _ := record.Get("messages")
@@ -49,22 +45,7 @@ func ParseConversation(data []byte) (Conversation, error) {
 		}
 		c.Messages = append(c.Messages, m)
 	}
-	if tools, _ := record.Get("tools"); tools != nil {
-		if c.Tools, ok = jinja.Items(tools); !ok {
-			return c, failure.Data("\"tools\" must be a list")
-		}
-	}
-	if kwargs, _ := record.Get("chat_template_kwargs"); kwargs != nil {
-		d, ok := kwargs.(*jinja.Dict)
-		if !ok {
-			return c, failure.Data("\"chat_template_kwargs\" must be an object")
-		}
-		c.Kwargs = map[string]any{}
-		for _, k := range d.Keys() {
-			c.Kwargs[k], _ = d.Get(k)
-		}
-	}
-	return c, nil
+	return c, c.extras(record, "chat_template_kwargs")
 }
 
 func parseMessage(i int, v any) (Message, error) {

@@ -6,12 +6,17 @@ import (
 	"github.com/graftlm/graft/go/failure"
 )
 
+// maxPrefixMessages bounds the comparing of renders, whose time grows with the
+// square of the turns: the messages of all of them together.
+const maxPrefixMessages = 100_000
+
 // RenderSpans renders and finds what the assistant says: by {% generation %}
 // where the template has it, else as the difference between the renders of the
 // messages before and after each assistant turn. The second way is checked: if
 // an earlier render is not the beginning of the whole, the spans would be
 // wrong, and the error names the template and what to use instead.
 func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
+	t = t.of(c)
 	out, err := t.render(c, o, true)
 	if err != nil {
 		return Rendered{}, err
@@ -20,9 +25,14 @@ func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
 	if t.HasGeneration() {
 		return r, nil
 	}
+	rendered := 0
 	for i, m := range c.Messages {
 		if m.Role != "assistant" {
 			continue
+		}
+		if rendered += 2*i + 1; rendered > maxPrefixMessages {
+			return Rendered{}, failure.Data("template %s has no {%% generation %%} marks, and %d messages are too many to find what the assistant says by comparing renders; %s",
+				t.Name(), len(c.Messages), advice(c, o, r.Text))
 		}
 		before, err := t.prefix(c, o, i, true, r.Text)
 		if err != nil {
@@ -33,7 +43,7 @@ func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
 			return Rendered{}, err
 		}
 		if after <= before || len(r.Assistant) > 0 && before < r.Assistant[len(r.Assistant)-1].End {
-			return Rendered{}, t.unsure(i)
+			return Rendered{}, t.unsure(i, advice(c, o, r.Text))
 		}
 		r.Assistant = append(r.Assistant, Span{Start: before, End: t.trimTurn(r.Text, before, after, o)})
 	}
@@ -46,10 +56,10 @@ func (t *Template) prefix(c Conversation, o Options, n int, prompt bool, whole s
 	c.Messages, o.AddGenerationPrompt = c.Messages[:n], prompt
 	out, err := t.render(c, o, false)
 	if err != nil {
-		return 0, failure.Data("%w (while finding what the assistant says: the first %d messages alone); %s", err, n, t.advice())
+		return 0, failure.Data("%w (while finding what the assistant says: the first %d messages alone); %s", err, n, advice(c, o, whole))
 	}
 	if !strings.HasPrefix(whole, out.Text) {
-		return 0, t.unsure(n)
+		return 0, t.unsure(n, advice(c, o, whole))
 	}
 	return len(out.Text), nil
 }
@@ -68,11 +78,7 @@ func (t *Template) trimTurn(text string, start, end int, o Options) int {
 	return end
 }
 
-func (t *Template) unsure(message int) error {
+func (t *Template) unsure(message int, advice string) error {
 	return failure.Data("template %s has no {%% generation %%} marks, and what the assistant says cannot be told by comparing renders (at message %d); %s",
-		t.Name(), message, t.advice())
-}
-
-func (t *Template) advice() string {
-	return "use a template with marks, for instance a built-in one: " + strings.Join(BuiltinNames(), ", ")
+		t.Name(), message, advice)
 }

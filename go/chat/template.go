@@ -43,6 +43,15 @@ type Options struct {
 type Template struct {
 	engine *jinja.Template
 	tokens map[string]string // special tokens by variable name
+	tools  *Template         // used in its place where there are tools; may be nil
+}
+
+// of is the template that a conversation takes.
+func (t *Template) of(c Conversation) *Template {
+	if t.tools != nil && len(c.Tools) > 0 {
+		return t.tools
+	}
+	return t
 }
 
 // Parse reads a template; name stands in its errors.
@@ -62,7 +71,7 @@ func (t *Template) HasGeneration() bool { return t.engine.HasGeneration() }
 
 // Render renders without spans.
 func (t *Template) Render(c Conversation, o Options) (Rendered, error) {
-	out, err := t.render(c, o, false)
+	out, err := t.of(c).render(c, o, false)
 	return Rendered{Text: out.Text}, err
 }
 

@@ -22,6 +22,13 @@ type item struct {
 	err  error
 }
 
+// Lines calls f with each line of a stream that is not blank, of at most
+// MaxLine bytes; the text is valid until f returns.
+func Lines(name string, r io.Reader, f func(line int, text []byte) error) error {
+	_, err := eachLine(name, r, func(it item) error { return f(it.line, it.json) })
+	return err
+}
+
 // eachLine calls f with each line of a JSONL stream that is not blank; the
 // bytes are valid until f returns. It gives the number of blank lines.
 func eachLine(name string, r io.Reader, f func(item) error) (blank int, err error) {

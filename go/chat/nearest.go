@@ -1,0 +1,56 @@
+package chat
+
+import (
+	"regexp"
+	"strings"
+)
+
+// marker finds what looks like the marks of a format: <|user|>, [INST], <s>.
+var marker = regexp.MustCompile(`<[^<>\s]{1,40}>|\[/?[A-Z_]{3,30}\]|### \w+:`)
+
+// advice names the built-in template to use in place of one that wrote text
+// and has no marks: the one that writes the same, else the one with the most
+// marks in common.
+func advice(c Conversation, o Options, text string) string {
+	near, best := "", 0.0
+	marks := marksOf(text)
+	for _, name := range BuiltinNames() {
+		t, _ := Builtin(name)
+		out, err := t.render(c, o, false)
+		if err != nil {
+			continue
+		}
+		if out.Text == text {
+			return "use the built-in template " + name + ", which writes the same text"
+		}
+		if score := similarity(marks, marksOf(out.Text)); score > best {
+			near, best = name, score
+		}
+	}
+	if best < 0.5 {
+		return "use a template with marks, for instance a built-in one: " + strings.Join(BuiltinNames(), ", ")
+	}
+	return "use the built-in template " + near + ", which is the nearest (graft template " + near + " shows it), or add the marks to a copy of yours"
+}
+
+func marksOf(text string) map[string]bool {
+	marks := map[string]bool{}
+	for _, m := range marker.FindAllString(text, -1) {
+		marks[m] = true
+	}
+	return marks
+}
+
+// similarity is the share of marks that two sets have in common (Jaccard).
+func similarity(a, b map[string]bool) float64 {
+	both := 0
+	for m := range a {
+		if b[m] {
+			both++
+		}
+	}
+	if both == 0 {
+		return 0
+	}
+	return float64(both) / float64(len(a)+len(b)-both)
+}
