@@ -14,17 +14,17 @@ const talk = `{"messages":[{"role":"user","content":"Q1"},{"role":"assistant","c
 
 // The texts are written out by hand from the families' documented formats.
 var published = map[string]string{
-	"chatml":    "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[A1<|im_end|>]\n<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[A2<|im_end|>]\n",
-	"smollm2":   "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[A1<|im_end|>]\n<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[A2<|im_end|>]\n",
-	"qwen2":     "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[A1<|im_end|>]\n<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[A2<|im_end|>]\n",
-	"qwen3":     "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[A1<|im_end|>]\n<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[<think>\n\n</think>\n\nA2<|im_end|>]\n",
+	"chatml":    "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[A1<|im_end|>\n]<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[A2<|im_end|>\n]",
+	"smollm2":   "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[A1<|im_end|>\n]<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[A2<|im_end|>\n]",
+	"qwen2":     "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant[\nA1<|im_end|>\n]<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant[\nA2<|im_end|>\n]",
+	"qwen3":     "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\n[<think>\n\n</think>\n\nA1<|im_end|>\n]<|im_start|>user\nü2<|im_end|>\n<|im_start|>assistant\n[<think>\n\n</think>\n\nA2<|im_end|>\n]",
 	"llama2":    "<s>{INST} Q1 {/INST} [A1 </s>]<s>{INST} ü2 {/INST} [A2 </s>]",
 	"mistral":   "<s> {INST} Q1 {/INST} [A1</s>] {INST} ü2 {/INST} [A2</s>]",
 	"llama3":    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nQ1<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n[A1<|eot_id|>]<|start_header_id|>user<|end_header_id|>\n\nü2<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n[A2<|eot_id|>]",
-	"gemma":     "<bos><start_of_turn>user\nQ1<end_of_turn>\n<start_of_turn>model\n[A1<end_of_turn>]\n<start_of_turn>user\nü2<end_of_turn>\n<start_of_turn>model\n[A2<end_of_turn>]\n",
-	"phi3":      "<|user|>\nQ1<|end|>\n<|assistant|>\n[A1<|end|>]\n<|user|>\nü2<|end|>\n<|assistant|>\n[A2<|end|>]\n<|endoftext|>",
+	"gemma":     "<bos><start_of_turn>user\nQ1<end_of_turn>\n<start_of_turn>model\n[A1<end_of_turn>\n]<start_of_turn>user\nü2<end_of_turn>\n<start_of_turn>model\n[A2<end_of_turn>\n]",
+	"phi3":      "<|user|>\nQ1<|end|>\n<|assistant|>\n[A1<|end|>\n]<|user|>\nü2<|end|>\n<|assistant|>\n[A2<|end|>\n][<|endoftext|>]",
 	"phi4":      "<|im_start|>user<|im_sep|>Q1<|im_end|><|im_start|>assistant<|im_sep|>[A1<|im_end|>]<|im_start|>user<|im_sep|>ü2<|im_end|><|im_start|>assistant<|im_sep|>[A2<|im_end|>]",
-	"tinyllama": "<|user|>\nQ1</s>\n<|assistant|>\n[A1</s>]\n<|user|>\nü2</s>\n<|assistant|>\n[A2</s>]\n",
+	"tinyllama": "<|user|>\nQ1</s>\n<|assistant|>\n[A1</s>\n]<|user|>\nü2</s>\n<|assistant|>\n[A2</s>\n]",
 	"alpaca":    "<s>Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nQ1\n\n### Response:[A1</s>]\n\n### Instruction:\nü2\n\n### Response:[A2</s>]",
 }
 

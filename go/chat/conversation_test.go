@@ -87,6 +87,9 @@ func TestLongConversation(t *testing.T) {
 		tpl, _ := chat.Builtin(name)
 		r, err := tpl.RenderSpans(c, chat.Options{})
 		require.NoError(t, err, name)
-		assert.Len(t, r.Assistant, 3000, name)
+		if name == "phi3" { // ends with an end of text of its own
+			r.Assistant = r.Assistant[:len(r.Assistant)-1]
+		}
+		assert.Equal(t, 3000, len(r.Assistant), name)
 	}
 }

@@ -33,7 +33,7 @@ func (r *Rows) Stats() Stats {
 		lengths[i], trained[i] = r.Tokens(i), r.Targets(i)
 		s.Tokens += lengths[i]
 		s.Targets += trained[i]
-		s.Sources[r.names[r.file[r.index[i]]]]++
+		s.Sources[r.source(i)]++
 	}
 	s.Lengths, s.Trained = quantiles(lengths), quantiles(trained)
 	return s

@@ -64,13 +64,13 @@ func (p pairs) Encode(text string, _ bool) (e tokenizer.Encoding, err error) {
 	return e, nil
 }
 
-func TestStraddlingTokensAreNotTrained(t *testing.T) {
+func TestStraddlingTokensAreTrainedAndCounted(t *testing.T) {
 	e := encoder(t)
 	e.Tokenizer = pairs{bytesTokenizer{special}}
 	out, err := e.Encode(data.Record{Form: data.PromptCompletion, Prompt: "abc", Completion: "def"})
 	require.NoError(t, err)
 	assert.Equal(t, 1, out.Straddling)
-	assert.Equal(t, "ac[e</s>]", marked(out.IDs, out.Labels))
+	assert.Equal(t, "a[ce</s>]", marked(out.IDs, out.Labels))
 }
 
 // The real tokenizer and the real templates agree on what the spans hold.
@@ -92,7 +92,7 @@ func TestWithATrainedTokenizer(t *testing.T) {
 	require.NoError(t, err)
 	shown, err := data.Show(data.Row{IDs: out.IDs, Labels: out.Labels}, func(ids []int32) (string, error) { return tok.Decode(ids, false) })
 	require.NoError(t, err)
-	assert.Equal(t, "<|im_start|>user\nwhat is the answer<|im_end|>\n<|im_start|>assistant\n⟦forty two 😀<|im_end|>⟧\n", shown.Plain())
+	assert.Equal(t, "<|im_start|>user\nwhat is the answer<|im_end|>\n<|im_start|>assistant\n⟦forty two 😀<|im_end|>\n⟧", shown.Plain())
 	assert.True(t, strings.HasSuffix(out.Text, "\n"))
 	assert.Zero(t, out.Straddling)
 }

@@ -2,6 +2,7 @@ package data
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -74,7 +75,7 @@ func parseShareGPT(f fields, _ []byte) (r Record, err error) {
 		}
 		role, ok := shareGPTRoles[from]
 		if !ok {
-			return r, failure.Data("conversations[%d].from is %.40q; expected human, gpt, system or tool", i, from)
+			return r, failure.Data("conversations[%d].from is %w", i, unknownRole(from))
 		}
 		value, err := turn.text("value", true)
 		if err != nil {
@@ -85,13 +86,20 @@ func parseShareGPT(f fields, _ []byte) (r Record, err error) {
 	return r, checkTurns(r.Conversation)
 }
 
+// unknownRole is the error of a role that nobody knows.
+type unknownRole string
+
+func (r unknownRole) Error() string {
+	return fmt.Sprintf("%.40q; expected one of %s (in conversations also human and gpt)", string(r), strings.Join(knownRoles, ", "))
+}
+
 // checkTurns refuses conversations that cannot train anything, or not what
 // their author meant.
 func checkTurns(c chat.Conversation) error {
 	assistant := false
 	for i, m := range c.Messages {
 		if !slices.Contains(knownRoles, m.Role) {
-			return failure.Data("messages[%d].role is %.40q; expected one of %s", i, m.Role, strings.Join(knownRoles, ", "))
+			return failure.Data("messages[%d].role is %w", i, unknownRole(m.Role))
 		}
 		assistant = assistant || m.Role == "assistant"
 		said := m.Content != ""

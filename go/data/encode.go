@@ -44,7 +44,7 @@ type Encoded struct {
 	Labels     []int32 // the id, or Masked
 	Text       string  // "" for records of tokens
 	Offsets    []tokenizer.Span
-	Straddling int // tokens half inside a trained span; they are not trained
+	Straddling int // tokens half inside a trained span; they are trained
 }
 
 // Targets is the number of trained tokens. The first token of a document
@@ -64,12 +64,13 @@ type document struct {
 	trained    []chat.Span
 	addSpecial bool // special tokens of the tokenizer: yes, unless a template wrote them
 	eos        bool
+	prompt     int  // bytes of text before a completion; 0 without one
 	whole      bool // all of it is trained, with what the tokenizer adds
 }
 
 // Encode tokenises a record and marks its trained tokens as TRL does: the text
-// is encoded whole, and a token is trained if it lies inside a trained span.
-// Nothing trained is an error.
+// is encoded whole, and a token is trained if any of it lies inside a trained
+// span. Nothing trained is an error.
 func (e Encoder) Encode(r Record) (Encoded, error) {
 	if r.Form == Tokens {
 		return e.tokens(r)
@@ -100,17 +101,39 @@ func (e Encoder) Encode(r Record) (Encoded, error) {
 			continue
 		}
 		span := d.trained[next]
-		switch {
-		case added || at.Start >= span.Start && at.End <= span.End:
+		if added || at.End > span.Start && at.Start < span.End || at.Start == at.End && at.Start >= span.Start && at.End <= span.End {
 			out.Labels[i] = out.IDs[i]
-		case at.End > span.Start && at.Start < span.End:
+		}
+		if !added && at.Start < at.End && (at.Start < span.Start && at.End > span.Start || at.Start < span.End && at.End > span.End) {
 			out.Straddling++
+		}
+	}
+	if out.Straddling > 0 && d.prompt > 0 && !d.whole {
+		if err := e.fromDivergence(d, &out); err != nil {
+			return Encoded{}, err
 		}
 	}
 	if d.eos && len(out.IDs) > 0 {
 		e.trainEOS(&out)
 	}
 	return out.check()
+}
+
+// fromDivergence trains a completion from where its tokens with the prompt and
+// those of the prompt alone part, as TRL does where they merge across the
+// border.
+func (e Encoder) fromDivergence(d document, out *Encoded) error {
+	prompt, err := e.Tokenizer.Encode(d.text[:d.prompt], d.addSpecial)
+	if err != nil {
+		return failure.As(failure.ErrData, err)
+	}
+	same := true
+	for i, id := range out.IDs {
+		if same = same && i < len(prompt.IDs) && prompt.IDs[i] == id; !same {
+			out.Labels[i] = id
+		}
+	}
+	return nil
 }
 
 // appendEOS puts the end of the text, unless the tokenizer did.
@@ -152,9 +175,24 @@ func (e Encoded) check() (Encoded, error) {
 		e.Labels[0] = Masked
 	}
 	if e.Targets() == 0 {
-		return e, failure.Data("no token of the record would be trained")
+		return e, errUntrained
 	}
 	return e, nil
+}
+
+var errUntrained = failure.Data("no token of the record would be trained")
+
+// returns reports whether decoding gives the text back, but for what the
+// tokenizer and the end token added to it, and space at the ends.
+func (e Encoded) returns(decode func([]int32) (string, error)) bool {
+	var ids []int32
+	for i, at := range e.Offsets {
+		if at.Start < at.End {
+			ids = append(ids, e.IDs[i])
+		}
+	}
+	text, err := decode(ids)
+	return err == nil && strings.TrimSpace(text) == strings.TrimSpace(e.Text)
 }
 
 func (e Encoder) document(r Record) (document, error) {
@@ -170,7 +208,8 @@ func (e Encoder) document(r Record) (document, error) {
 			return e.conversation(r)
 		}
 		d.text = r.Prompt + r.Completion
-		d.trained = []chat.Span{{Start: len(r.Prompt), End: len(d.text)}}
+		d.prompt = len(r.Prompt)
+		d.trained = []chat.Span{{Start: d.prompt, End: len(d.text)}}
 		d.whole = e.TrainOn == TrainAll
 	case Messages, ShareGPT:
 		return e.conversation(r)
@@ -202,7 +241,11 @@ func (e Encoder) conversation(r Record) (d document, err error) {
 	}
 	d.text, d.trained = out.Text, out.Assistant
 	if e.TrainOn == TrainCompletion || e.TrainOn == TrainLast {
-		d.trained = d.trained[max(0, len(d.trained)-1):]
+		last := len(d.trained) - 1
+		for last > 0 && d.trained[last-1].End == d.trained[last].Start {
+			last-- // one turn in several pieces
+		}
+		d.trained = d.trained[max(0, last):]
 	}
 	return d, nil
 }
@@ -223,6 +266,6 @@ func (e Encoder) promptTurns(r Record) (d document, err error) {
 	if !strings.HasPrefix(out.Text, before.Text) {
 		return d, failure.Data("template %s writes the prompt otherwise when the completion follows, so they cannot be told apart; use messages", e.Template.Name())
 	}
-	d.text, d.trained = out.Text, []chat.Span{{Start: len(before.Text), End: len(out.Text)}}
+	d.text, d.prompt, d.trained = out.Text, len(before.Text), []chat.Span{{Start: len(before.Text), End: len(out.Text)}}
 	return d, nil
 }

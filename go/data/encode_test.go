@@ -104,9 +104,9 @@ func TestMasksFollowTRL(t *testing.T) {
 		{"", `{"instruction":"Add.","input":"1 2","output":"3"}`, "<s>Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:[3</s>]"},
 		{"", `{"input_ids":[97,98,99],"labels":[-100,-100,99]}`, "ab[c]"},
 		{"", `{"input_ids":[97,98,99]}`, "a[bc]"},
-		{"", `{"conversations":[{"from":"human","value":"hi"},{"from":"gpt","value":"yo"}]}`, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>]\n"},
-		{"assistant", two, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>]\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[b<|im_end|>]\n"},
-		{"last", two, chatml + "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[b<|im_end|>]\n"},
+		{"", `{"conversations":[{"from":"human","value":"hi"},{"from":"gpt","value":"yo"}]}`, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>\n]"},
+		{"assistant", two, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>\n]<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[b<|im_end|>\n]"},
+		{"last", two, chatml + "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[b<|im_end|>\n]"},
 		{"all", `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}]}`, "<|im_start|>[user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n]"},
 		{"", `{"prompt":[{"role":"user","content":"hi"}],"completion":[{"role":"assistant","content":"yo"}]}`, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>\n]"},
 	} {
@@ -190,7 +190,7 @@ func TestLoadCountsEverything(t *testing.T) {
 	report.Examples = nil
 	assert.Equal(t, data.Report{
 		Records: 4, Rows: 3, Tokens: 5 + 3 + 6, Targets: 4 + 2 + 5, Longest: 10, Forms: map[data.Form]int{data.Text: 3},
-		Blank: 1, Skipped: 1, Truncated: 1, EndTrained: 2,
+		Blank: 1, Skipped: 1, Truncated: 1, EndThere: 2, EndTrained: 2, UnknownRoles: map[string]int{},
 	}, report)
 	row := rows.Row(2)
 	assert.Equal(t, "<s>[abcde]", marked(row.IDs, row.Labels))

@@ -12,9 +12,19 @@ type Options struct {
 	Sources      []Source
 	Encoder      Encoder
 	MaxSeqLength int    // tokens; 0 is no limit
-	OnOverflow   string // for longer rows: "error" (or ""), "truncate" the end, "drop" (counted)
+	OnOverflow   string // for longer rows: "error" (or ""), "truncate" the end, "split", "drop" (counted)
 	OnError      string // for bad records: "stop" (or ""), "skip" (counted)
 	Stdin        io.Reader
+
+	// Ends are further tokens that end an answer, beside Encoder.EOS; only the
+	// Report knows them.
+	Ends []int32
+	// Decode, if set, is tried on each record: does it give back the text?
+	Decode func(ids []int32) (string, error)
+	// Cache is a directory in which the rows are kept, and from which the same
+	// rows are taken again; "" is none. CacheKey stands for what makes the same
+	// text the same rows: tokenizer and template. Without it nothing is cached.
+	Cache, CacheKey string
 }
 
 // Report says what the sources held and what became of it.
@@ -27,15 +37,28 @@ type Report struct {
 	Forms      map[Form]int `json:"forms"`
 	Blank      int          `json:"blank_lines"`
 	Skipped    int          `json:"skipped"`     // bad records
+	Untrained  int          `json:"untrained"`   // of these, records of which nothing would be trained
 	Truncated  int          `json:"truncated"`   // rows cut to the limit
+	Split      int          `json:"split"`       // records cut into rows of the limit
+	Unused     int          `json:"unused"`      // rows of split records that have no trained token, left out
 	Dropped    int          `json:"dropped"`     // rows over the limit
+	TooLong    int          `json:"too_long"`    // rows over the limit, which Load refuses
 	NoTarget   int          `json:"no_target"`   // rows that keep no trained token after the cut
-	Straddling int          `json:"straddling"`  // tokens half inside a trained span, not trained
-	EndTrained int          `json:"eos_trained"` // rows whose trained tokens have the end token among them
+	Straddling int          `json:"straddling"`  // trained tokens that are half outside of a trained span
+	EndThere   int          `json:"eos_present"` // rows that have an end token
+	EndTrained int          `json:"eos_trained"` // rows whose trained tokens have an end token among them
+	// UnknownRoles counts bad records by the role that is not known.
+	UnknownRoles map[string]int `json:"unknown_roles,omitempty"`
+	// NotReturned counts records whose text the tokenizer does not give back, of
+	// those that were tried.
+	NotReturned int `json:"not_returned"`
 	// SpecialText counts records with the spelling of a special token in what
 	// was written by hand, which is read as that token.
 	SpecialText int      `json:"special_text"`
 	Examples    []string `json:"examples,omitempty"` // the first few reasons of skipped records
+	// Cache says where the rows came from or went: "read DIR", "written DIR", or
+	// why neither.
+	Cache string `json:"cache,omitempty"`
 }
 
 // maxExamples bounds the reasons that a report holds.
@@ -43,17 +66,36 @@ const maxExamples = 10
 
 // Load reads, parses, encodes and cuts. Errors name file and line; a bad record
 // is an error of kind Data unless OnError is "skip". An empty result is an
-// error, and so are rows that keep no trained token.
+// error, and so are rows that keep no trained token. What is held in memory is
+// a few bytes a row, whatever the size of the files. The rows are to be closed.
 func Load(ctx context.Context, o Options) (*Rows, Report, error) {
-	rows, report := newRows(), Report{Forms: map[Form]int{}}
+	rows, report, err := o.cached(ctx, func(ctx context.Context) (*Rows, Report, error) { return o.read(ctx, false) })
+	if err == nil && report.NoTarget > 0 {
+		rows.Close()
+		return nil, report, failure.Data("%d of %d examples keep no trained token at max_seq_length %d; raise it, or shorten the prompts", report.NoTarget, report.Records, o.MaxSeqLength)
+	}
+	return rows, report, err
+}
+
+// Survey reads everything as Load does, and goes on where Load would refuse:
+// what is wrong is counted in the report, and left out of the rows. Only files
+// that cannot be read, or that hold no record at all, are errors.
+func Survey(ctx context.Context, o Options) (*Rows, Report, error) { return o.read(ctx, true) }
+
+func (o Options) read(ctx context.Context, survey bool) (_ *Rows, report Report, err error) {
+	report = Report{Forms: map[Form]int{}, UnknownRoles: map[string]int{}}
 	if err := o.check(); err != nil {
 		return nil, report, err
 	}
-	l := loading{Options: o, rows: rows, report: &report, special: newSpecials(o.Encoder.Tokenizer)}
+	rows := newRows()
+	defer func() {
+		if err != nil {
+			rows.Close()
+		}
+	}()
+	l := loading{Options: o, survey: survey, rows: rows, report: &report, special: newSpecials(o.Encoder.Tokenizer), ends: o.Ends}
 	if id, ok := o.Encoder.Tokenizer.ID(o.Encoder.EOS); ok {
-		l.eos = id
-	} else {
-		l.eos = Masked
+		l.ends = append(l.ends[:len(l.ends):len(l.ends)], id)
 	}
 	for _, s := range o.Sources {
 		weight := s.Weight
@@ -61,7 +103,7 @@ func Load(ctx context.Context, o Options) (*Rows, Report, error) {
 			weight = 1
 		}
 		rows.begin(weight)
-		before := rows.Len()
+		before, records := rows.Len(), report.Records
 		blank, err := s.each(o.Stdin, func(name string, it item) error {
 			return l.push(ctx, s.Format, name, it)
 		})
@@ -73,21 +115,21 @@ func Load(ctx context.Context, o Options) (*Rows, Report, error) {
 		if err != nil {
 			return nil, report, err
 		}
-		if rows.Len() == before && report.NoTarget == 0 {
+		if report.Records == records || rows.Len() == before && report.NoTarget == 0 && !survey {
 			return nil, report, failure.Data("%s: no examples (%d bad ones skipped, %d dropped for their length)", s.Path, report.Skipped, report.Dropped)
 		}
 	}
-	if report.NoTarget > 0 {
-		return nil, report, failure.Data("%d of %d examples keep no trained token at max_seq_length %d; raise it, or shorten the prompts", report.NoTarget, report.Records, o.MaxSeqLength)
-	}
-	return rows, report, nil
+	return rows, report, rows.tokens.finish()
 }
 
 func (o Options) check() error {
 	switch o.OnOverflow {
-	case "", "error", "truncate", "drop":
+	case "", "error", "truncate", "split", "drop":
 	default:
-		return failure.Config("on_overflow must be error, truncate or drop, got %q", o.OnOverflow)
+		return failure.Config("on_overflow must be error, truncate, split or drop, got %q", o.OnOverflow)
+	}
+	if o.OnOverflow == "split" && o.MaxSeqLength == 1 {
+		return failure.Config("on_overflow: split needs max_seq_length of at least 2")
 	}
 	switch o.OnError {
 	case "", "stop", "skip":

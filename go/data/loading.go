@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,9 +23,10 @@ const (
 // the results in order, so that the outcome does not depend on their number.
 type loading struct {
 	Options
+	survey  bool // go on after faults, and count them
 	rows    *Rows
 	report  *Report
-	eos     int32
+	ends    []int32
 	special specials
 	pending []pending
 	bytes   int // of pending records
@@ -38,6 +40,7 @@ type pending struct {
 	record  Record
 	encoded Encoded
 	special bool
+	lost    bool // the tokenizer does not give the text back
 }
 
 func (l *loading) push(ctx context.Context, form Form, name string, it item) error {
@@ -84,7 +87,9 @@ func (l *loading) encode(p *pending) {
 		return
 	}
 	p.special = l.special.in(p.record, l.Encoder.EOS)
-	p.encoded, p.err = l.Encoder.Encode(p.record)
+	if p.encoded, p.err = l.Encoder.Encode(p.record); p.err == nil && l.Decode != nil {
+		p.lost = !p.encoded.returns(l.Decode)
+	}
 }
 
 // take makes a row of one record, in the order of the files.
@@ -94,48 +99,101 @@ func (l *loading) take(p pending) error {
 		l.report.Forms[p.record.Form]++
 	}
 	if p.err != nil {
-		err := fmt.Errorf("%s:%d: %w", p.name, p.line, p.err)
-		if l.OnError != "skip" || !errors.Is(err, failure.ErrData) {
-			return err
-		}
-		l.report.Skipped++
-		if len(l.report.Examples) < maxExamples {
-			l.report.Examples = append(l.report.Examples, err.Error())
-		}
-		return nil
+		return l.bad(fmt.Errorf("%s:%d: %w", p.name, p.line, p.err))
 	}
 	e := p.encoded
 	if p.special {
 		l.report.SpecialText++
 	}
+	if p.lost {
+		l.report.NotReturned++
+	}
 	l.report.Straddling += e.Straddling
 	l.report.Longest = max(l.report.Longest, len(e.IDs))
-	if l.MaxSeqLength > 0 && len(e.IDs) > l.MaxSeqLength {
-		switch l.OnOverflow {
-		case "truncate":
-			l.report.Truncated++
-			e.IDs, e.Labels = e.IDs[:l.MaxSeqLength], e.Labels[:l.MaxSeqLength]
-		case "drop":
-			l.report.Dropped++
-			return nil
-		default:
-			return failure.Data("%s:%d: %d tokens are more than max_seq_length %d; raise it, or set on_overflow to truncate or drop", p.name, p.line, len(e.IDs), l.MaxSeqLength)
+	row := Row{IDs: e.IDs, Labels: e.Labels, Source: p.name, Line: p.line}
+	if l.MaxSeqLength == 0 || len(e.IDs) <= l.MaxSeqLength {
+		return l.keep(row, &l.report.NoTarget)
+	}
+	switch l.OnOverflow {
+	case "truncate":
+		l.report.Truncated++
+		row.IDs, row.Labels = row.IDs[:l.MaxSeqLength], row.Labels[:l.MaxSeqLength]
+		return l.keep(row, &l.report.NoTarget)
+	case "split":
+		l.report.Split++
+		return l.split(row)
+	case "drop":
+		l.report.Dropped++
+		return nil
+	}
+	err := failure.Data("%s:%d: %d tokens are more than max_seq_length %d; raise it, or set on_overflow to truncate, split or drop", p.name, p.line, len(e.IDs), l.MaxSeqLength)
+	if l.survey {
+		l.report.TooLong++
+		l.example(err)
+		return nil
+	}
+	return err
+}
+
+// bad counts a bad record, or ends the loading.
+func (l *loading) bad(err error) error {
+	if l.OnError != "skip" && !l.survey || !errors.Is(err, failure.ErrData) {
+		return err
+	}
+	l.report.Skipped++
+	if errors.Is(err, errUntrained) {
+		l.report.Untrained++
+	}
+	var role unknownRole
+	if errors.As(err, &role) {
+		l.report.UnknownRoles[string(role)]++
+	}
+	l.example(err)
+	return nil
+}
+
+func (l *loading) example(err error) {
+	if len(l.report.Examples) < maxExamples {
+		l.report.Examples = append(l.report.Examples, err.Error())
+	}
+}
+
+// split cuts a row into pieces of the limit. Each piece begins with the token
+// that the one before ended with, so that every trained token is a target once.
+func (l *loading) split(row Row) error {
+	for start := 0; start < len(row.IDs)-1; start += l.MaxSeqLength - 1 {
+		end := min(start+l.MaxSeqLength, len(row.IDs))
+		piece := Row{IDs: row.IDs[start:end], Labels: append([]int32{Masked}, row.Labels[start+1:end]...), Source: row.Source, Line: row.Line}
+		if err := l.keep(piece, &l.report.Unused); err != nil {
+			return err
 		}
 	}
-	targets := e.Targets()
+	return nil
+}
+
+// keep adds a row that trains something, or counts it as one that does not.
+func (l *loading) keep(row Row, untrained *int) error {
+	targets, there, trained := 0, false, false
+	for i, label := range row.Labels {
+		end := slices.Contains(l.ends, row.IDs[i])
+		there = there || end
+		if label != Masked {
+			targets++
+			trained = trained || end
+		}
+	}
 	if targets == 0 {
-		l.report.NoTarget++
+		*untrained++
 		return nil
 	}
 	l.report.Rows++
-	l.report.Tokens += len(e.IDs)
+	l.report.Tokens += len(row.IDs)
 	l.report.Targets += targets
-	for _, label := range e.Labels {
-		if label != Masked && label == l.eos {
-			l.report.EndTrained++
-			break
-		}
+	if there {
+		l.report.EndThere++
 	}
-	l.rows.add(Row{IDs: e.IDs, Labels: e.Labels, Source: p.name, Line: p.line})
-	return nil
+	if trained {
+		l.report.EndTrained++
+	}
+	return l.rows.add(row)
 }

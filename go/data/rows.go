@@ -5,62 +5,79 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"hash/maphash"
 	"math"
+	"slices"
+	"sort"
 
 	"github.com/graftlm/graft/go/failure"
 )
 
-// Rows is a list of rows, held in one flat piece: four bytes a token, and a bit
-// that says whether it is trained. A selection shares it.
+// Rows is a list of rows. Their tokens are in memory up to a bound and in a
+// file beyond it, so that what is held grows with the rows, 24 bytes for each,
+// and not with their length. A selection shares what it was taken from.
 type Rows struct {
 	*store
 	index []int32 // rows of the store
 }
 
 type store struct {
-	ids     []int32
-	trained []uint64
+	tokens  tokens
 	ends    []int
 	targets []int32
 	line    []int32
-	file    []int32 // of names
-	names   []string
-	weights []float64 // of each group
-	group   []int32
+	keys    []uint64 // of each row's tokens and what is trained of them
+	files   []run    // in which the rows came
+	groups  []run    // that occur weight times in an epoch
+}
+
+// run is a stretch of rows up to the next one, from the same file or source.
+type run struct {
+	First  int     `json:"first"`
+	Name   string  `json:"name,omitempty"`
+	Weight float64 `json:"weight,omitempty"`
+}
+
+// runOf is the index of the run that row j lies in.
+func runOf(runs []run, j int) int {
+	return sort.Search(len(runs), func(i int) bool { return runs[i].First > j }) - 1
 }
 
 func newRows() *Rows { return &Rows{store: &store{}} }
 
 // begin starts a group of rows that occur weight times in an epoch.
 func (r *Rows) begin(weight float64) {
-	r.weights = append(r.weights, weight)
+	r.groups = append(r.groups, run{First: len(r.ends), Weight: weight})
 }
 
 // add appends a row to the group.
-func (r *Rows) add(row Row) {
-	if len(r.names) == 0 || r.names[len(r.names)-1] != row.Source {
-		r.names = append(r.names, row.Source)
+func (r *Rows) add(row Row) error {
+	if n := len(r.files); n == 0 || r.files[n-1].Name != row.Source {
+		r.files = append(r.files, run{First: len(r.ends), Name: row.Source})
 	}
+	packed := make([]uint32, len(row.IDs))
 	var targets int32
 	for i, id := range row.IDs {
-		at := len(r.ids)
-		if at/64 == len(r.trained) {
-			r.trained = append(r.trained, 0)
-		}
+		packed[i] = uint32(id)
 		if row.Labels[i] != Masked && i > 0 {
-			r.trained[at/64] |= 1 << (at % 64)
+			packed[i] |= trainedBit
 			targets++
 		}
-		r.ids = append(r.ids, id)
 	}
-	r.ends = append(r.ends, len(r.ids))
+	key, err := r.tokens.add(packed)
+	if err != nil {
+		return err
+	}
+	r.ends = append(r.ends, r.tokens.n)
 	r.targets = append(r.targets, targets)
 	r.line = append(r.line, int32(row.Line))
-	r.file = append(r.file, int32(len(r.names)-1))
-	r.group = append(r.group, int32(len(r.weights)-1))
+	r.keys = append(r.keys, key)
 	r.index = append(r.index, int32(len(r.ends)-1))
+	return nil
 }
+
+// Close lets go of the file of the tokens, if there is one; selections of the
+// same rows end with it.
+func (r *Rows) Close() error { return r.tokens.close() }
 
 // Len is the number of rows.
 func (r *Rows) Len() int { return len(r.index) }
@@ -74,18 +91,24 @@ func (r *Rows) Tokens(i int) int {
 // Targets is the number of trained tokens of row i.
 func (r *Rows) Targets(i int) int { return int(r.targets[r.index[i]]) }
 
-// Row is row i. Its IDs share memory with the list.
+// Row is row i.
 func (r *Rows) Row(i int) Row {
 	start, end := r.span(i)
-	row := Row{IDs: r.ids[start:end:end], Labels: make([]int32, end-start), Source: r.names[r.file[r.index[i]]], Line: int(r.line[r.index[i]])}
-	for at := start; at < end; at++ {
-		row.Labels[at-start] = Masked
-		if r.trained[at/64]>>(at%64)&1 == 1 {
-			row.Labels[at-start] = r.ids[at]
+	j := int(r.index[i])
+	row := Row{IDs: make([]int32, end-start), Labels: make([]int32, end-start), Source: r.source(i), Line: int(r.line[j])}
+	for k, packed := range r.tokens.read(start, end) {
+		row.IDs[k], row.Labels[k] = int32(packed&^trainedBit), Masked
+		if packed&trainedBit != 0 {
+			row.Labels[k] = row.IDs[k]
 		}
 	}
 	return row
 }
+
+// source is the file that row i came from.
+func (r *Rows) source(i int) string { return r.files[runOf(r.files, int(r.index[i]))].Name }
+
+func (r *Rows) group(i int) int { return runOf(r.groups, int(r.index[i])) }
 
 func (r *Rows) span(i int) (start, end int) {
 	j := r.index[i]
@@ -132,13 +155,10 @@ func (r *Rows) Fingerprint() string {
 	w := bufio.NewWriter(h)
 	number := func(v uint64) { w.Write(binary.LittleEndian.AppendUint64(nil, v)) }
 	for i, j := range r.index {
-		start, end := r.span(i)
-		number(uint64(end - start))
-		number(uint64(r.group[j]))
-		number(math.Float64bits(r.weights[r.group[j]]))
-		for at := start; at < end; at++ {
-			number(uint64(uint32(r.ids[at])) | r.trained[at/64]>>(at%64)&1<<32)
-		}
+		number(r.keys[j])
+		number(uint64(r.Tokens(i)))
+		number(uint64(r.group(i)))
+		number(math.Float64bits(r.groups[r.group(i)].Weight))
 	}
 	w.Flush()
 	return hex.EncodeToString(h.Sum(nil))
@@ -148,37 +168,34 @@ func (r *Rows) Fingerprint() string {
 const splitPurpose = 0x73706c6974 // "split"
 
 // Duplicates counts the rows whose tokens and labels occurred before.
-func (r *Rows) Duplicates() int { return r.Len() - len(r.keys(maphash.MakeSeed())) }
-
-// Overlap counts the rows that are in both lists, as seen from r.
-func (r *Rows) Overlap(other *Rows) (n int) {
-	seed := maphash.MakeSeed()
-	keys := other.keys(seed)
-	for i := range r.Len() {
-		if keys[r.key(seed, i)] {
+func (r *Rows) Duplicates() (n int) {
+	keys := r.sorted()
+	for i := 1; i < len(keys); i++ {
+		if keys[i] == keys[i-1] {
 			n++
 		}
 	}
 	return n
 }
 
-func (r *Rows) keys(seed maphash.Seed) map[uint64]bool {
-	keys := make(map[uint64]bool, r.Len())
-	for i := range r.Len() {
-		keys[r.key(seed, i)] = true
+// Overlap counts the rows that are in both lists, as seen from r.
+func (r *Rows) Overlap(other *Rows) (n int) {
+	keys := other.sorted()
+	for _, j := range r.index {
+		if _, ok := slices.BinarySearch(keys, r.keys[j]); ok {
+			n++
+		}
 	}
-	return keys
+	return n
 }
 
-// key is a 64-bit hash of a row; that two different ones meet in a list of a
-// million has a chance below 1e-7.
-func (r *Rows) key(seed maphash.Seed, i int) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	start, end := r.span(i)
-	for at := start; at < end; at++ {
-		id, bit := r.ids[at], byte(r.trained[at/64]>>(at%64)&1)
-		h.Write([]byte{byte(id), byte(id >> 8), byte(id >> 16), byte(id >> 24), bit})
+// sorted are the keys of the rows. A key is a 64-bit hash; that two different
+// rows of a million have the same one has a chance below 1e-7.
+func (r *Rows) sorted() []uint64 {
+	keys := make([]uint64, 0, r.Len())
+	for _, j := range r.index {
+		keys = append(keys, r.keys[j])
 	}
-	return h.Sum64()
+	slices.Sort(keys)
+	return keys
 }

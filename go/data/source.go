@@ -16,8 +16,8 @@ import (
 // MaxWeight bounds how often a source may occur in one epoch.
 const MaxWeight = 1000
 
-// Source is where records come from: JSONL, a JSON array, or CSV and TSV (told
-// by the end of the name), each plain or compressed by gzip or zstd.
+// Source is where records come from: Parquet, or JSONL, a JSON array, or CSV and
+// TSV (told by the end of the name), these plain or compressed by gzip or zstd.
 type Source struct {
 	Path   string // a regular file, a glob of them, or "-" for the standard input
 	Format Form
@@ -65,6 +65,14 @@ func eachOf(path string, f func(name string, it item) error) (blank int, err err
 		return 0, err
 	}
 	defer file.Close()
+	magic := make([]byte, 4)
+	if _, err := file.ReadAt(magic, 0); err == nil && string(magic) == "PAR1" {
+		info, err := file.Stat()
+		if err != nil {
+			return 0, failure.As(failure.ErrIO, err)
+		}
+		return 0, eachParquetRow(path, file, info.Size(), func(it item) error { return f(path, it) })
+	}
 	return eachRecord(path, file, f)
 }
 
@@ -86,6 +94,9 @@ func eachRecord(name string, in io.Reader, f func(name string, it item) error) (
 	head, err := b.Peek(512)
 	if err != nil && err != io.EOF {
 		return 0, failure.As(failure.ErrIO, err)
+	}
+	if bytes.HasPrefix(head, []byte("PAR1")) {
+		return 0, failure.Data("%s: Parquet is read from its end, so it must be a file that is not compressed further", name)
 	}
 	if start, ok := bytes.CutPrefix(head, bom); ok {
 		head = start

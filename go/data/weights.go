@@ -18,11 +18,11 @@ type part struct{ first, rows, count int }
 func newOrder(r *Rows, shuffle bool, seed uint64) order {
 	o := order{shuffle: shuffle, seed: seed}
 	for i := 0; i < r.Len(); {
-		group, first := r.group[r.index[i]], i
-		for i < r.Len() && r.group[r.index[i]] == group {
+		group, first := r.group(i), i
+		for i < r.Len() && r.group(i) == group {
 			i++
 		}
-		p := part{first: first, rows: i - first, count: int(math.Round(float64(i-first) * r.weights[group]))}
+		p := part{first: first, rows: i - first, count: int(math.Round(float64(i-first) * r.groups[group].Weight))}
 		o.parts = append(o.parts, p)
 		o.n += p.count
 	}
