@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/atomicfs"
-	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/device"
@@ -50,6 +50,7 @@ type Run struct {
 	Eval    []data.MicroBatch
 	Overlap int // records that are in both
 
+	records  *Records
 	rows     *data.Rows
 	held     *data.Rows // for evaluation
 	schedule optim.Schedule
@@ -140,72 +141,23 @@ func build(b *Base, c config.Method, seed uint64) (method.Method, *model.Model, 
 	return how, m, values, err
 }
 
-// encoder is how records of the run become tokens.
-func (r *Run) encoder() (data.Encoder, error) {
-	e := data.Encoder{
-		TrainOn: data.TrainOn(r.Config.Data.TrainOn), EOS: r.Base.Files.Special.EOS,
-		Chat: chat.Options{Tokens: r.Base.SpecialTokens()},
-	}
-	if r.Base.Tokenizer == nil {
-		e.Tokenizer = noTokenizer{r.Base.Dir, r.Base.Config.Vocab}
-		return e, nil
-	}
-	e.Tokenizer = r.Base.Tokenizer
-	t, err := r.Base.Template(r.Config.Data.Template)
-	if err == nil {
-		e.Template = t
-	} else if failure.Code(err) != failure.Code(failure.NoInput("")) {
-		return e, err
-	}
-	return e, nil
-}
-
-func (r *Run) load(ctx context.Context, from []config.Source) (*data.Rows, data.Report, error) {
-	c := r.Config.Data
-	e, err := r.encoder()
-	if err != nil {
-		return nil, data.Report{}, err
-	}
-	o := data.Options{Encoder: e, MaxSeqLength: c.MaxSeqLength, OnOverflow: c.OnOverflow, OnError: c.OnError, Stdin: r.options.Stdin}
-	for _, s := range from {
-		o.Sources = append(o.Sources, data.Source{Path: s.Path, Format: data.Form(s.Format), Weight: s.Weight})
-	}
-	return data.Load(ctx, o)
-}
-
 // readData loads the training data and what it is evaluated on.
-func (r *Run) readData(ctx context.Context) error {
+func (r *Run) readData(ctx context.Context) (err error) {
 	c := r.Config
-	rows, report, err := r.load(ctx, c.Data.Train)
-	if err != nil {
+	if r.records, err = readRecords(ctx, r.Base, c, r.options, data.Load); err != nil {
 		return err
 	}
-	r.Data = report
-	seed := uint64(c.Train.Seed)
-	rows, val, err := rows.Split(c.Data.ValSetSize, seed)
-	if err != nil {
+	r.Data, r.rows, r.held = r.records.Report, r.records.Train, r.records.Eval
+	if err := r.records.preflight(); err != nil {
 		return err
 	}
-	if len(c.Data.Eval) > 0 {
-		if val.Len() > 0 {
-			return failure.Config("data.eval and data.val_set_size are both set; use one")
-		}
-		if val, _, err = r.load(ctx, c.Data.Eval); err != nil {
-			return err
-		}
-	}
-	r.rows, r.held = rows, val
-	r.Loader, err = data.NewLoader(rows, data.LoaderOptions{
-		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: c.Train.Accumulation,
-		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, Shuffle: c.Data.Shuffle, Seed: seed,
-	})
-	if err != nil || val.Len() == 0 {
+	if r.Loader, err = r.records.Loader(); err != nil || r.held.Len() == 0 {
 		return err
 	}
-	r.Overlap = val.Overlap(rows)
-	once, err := data.NewLoader(val, data.LoaderOptions{
+	r.Overlap = r.held.Overlap(r.rows)
+	once, err := data.NewLoader(r.held, data.LoaderOptions{
 		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: 1,
-		Epochs: 1, Packing: c.Data.Packing, Seed: seed,
+		Epochs: 1, Packing: c.Data.Packing, Seed: uint64(c.Train.Seed),
 	})
 	if err != nil {
 		return err
@@ -260,22 +212,18 @@ func (r *Run) identify() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := sha256.New()
-	for i := range r.rows.Len() {
-		row := r.rows.Row(i)
-		h.Write(bindings.EncodeInts(row.IDs))
-		h.Write(bindings.EncodeInts(row.Labels))
-	}
 	// Where things lie, and what only reports, may change.
 	d, t := r.Config.Data, r.Config.Train
-	d.Train, d.Eval, t.OutputDir, t.MaxSkipped = nil, nil, "", 0
+	d.Train, d.Eval, d.Cache, d.Preflight, t.OutputDir, t.MaxSkipped = nil, nil, "", "", "", 0
 	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v", r.Config.Method, d, t, r.Config.Optim, r.Base.Types)
 	s := sha256.Sum256([]byte(settings))
-	return map[string]string{"base": base, "data": hex.EncodeToString(h.Sum(nil)), "configuration": hex.EncodeToString(s[:])}, nil
+	return map[string]string{"base": base, "data": r.rows.Fingerprint(), "configuration": hex.EncodeToString(s[:])}, nil
 }
 
-// Close closes the base's files.
-func (r *Run) Close() error { return r.Base.Close() }
+// Close closes the base's files and the rows.
+func (r *Run) Close() error {
+	return errors.Join(r.Base.Close(), r.records.close())
+}
 
 // noTokenizer stands in where a base has none: records of tokens need none.
 type noTokenizer struct {
@@ -312,13 +260,7 @@ func (r *Run) extras(d *atomicfs.Dir) error {
 func (r *Run) Rows() *data.Rows { return r.rows }
 
 // Check is what there is to know about the data.
-func (r *Run) Check() data.Check { return data.CheckRows(r.Data, r.rows, r.held) }
+func (r *Run) Check() data.Check { return r.records.Check() }
 
 // Show gives a training row as tokens, with what is trained marked.
-func (r *Run) Show(i int) (data.Shown, error) {
-	decode := func(ids []int32) (string, error) { return fmt.Sprint(ids), nil }
-	if r.Base.Tokenizer != nil {
-		decode = func(ids []int32) (string, error) { return r.Base.Tokenizer.Decode(ids, false) }
-	}
-	return data.Show(r.rows.Row(i), decode)
-}
+func (r *Run) Show(i int) (data.Shown, error) { return r.records.Show(i) }

@@ -1,12 +1,21 @@
 package chat
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // marker finds what looks like the marks of a format: <|user|>, [INST], <s>.
 var marker = regexp.MustCompile(`<[^<>\s]{1,40}>|\[/?[A-Z_]{3,30}\]|### \w+:`)
+
+// Marks lists what looks like a special token in a text, as <|user|> does, each
+// once.
+func Marks(text string) []string {
+	marks := slices.Sorted(maps.Keys(marksOf(text)))
+	return slices.DeleteFunc(marks, func(m string) bool { return !strings.HasPrefix(m, "<") })
+}
 
 // advice names the built-in template to use in place of one that wrote text
 // and has no marks: the one that writes the same, else the one with the most

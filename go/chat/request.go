@@ -55,7 +55,14 @@ func decodeObject(data []byte, what string) (*jinja.Dict, error) {
 
 // extras reads the tools, and the variables under the keys named.
 func (c *Conversation) extras(record *jinja.Dict, keys ...string) error {
-	if tools, _ := record.Get("tools"); tools != nil {
+	tools, _ := record.Get("tools")
+	if text, ok := tools.(string); ok { // a table has no type for them but text
+		var err error
+		if tools, err = jinja.DecodeJSON([]byte(text)); err != nil {
+			return failure.Data("\"tools\" must be a list, or one as JSON in a string: %w", err)
+		}
+	}
+	if tools != nil {
 		var ok bool
 		if c.Tools, ok = jinja.Items(tools); !ok {
 			return failure.Data("\"tools\" must be a list")

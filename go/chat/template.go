@@ -1,6 +1,10 @@
 package chat
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/graftlm/graft/go/chat/jinja"
@@ -42,8 +46,24 @@ type Options struct {
 // Template is a chat template. It may be used by several goroutines at once.
 type Template struct {
 	engine *jinja.Template
+	source string
 	tokens map[string]string // special tokens by variable name
 	tools  *Template         // used in its place where there are tools; may be nil
+}
+
+// Fingerprint is the SHA-256 of all that a render depends on beside its
+// variables: the source, the special tokens, and for a template that tells the
+// date, the date.
+func (t *Template) Fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %v", t.source, t.tokens)
+	if strings.Contains(t.source, "strftime_now") {
+		fmt.Fprint(h, time.Now().Format(time.DateOnly))
+	}
+	if t.tools != nil {
+		fmt.Fprint(h, t.tools.Fingerprint())
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // of is the template that a conversation takes.
@@ -60,7 +80,7 @@ func Parse(name, source string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Template{engine: engine}, nil
+	return &Template{engine: engine, source: source}, nil
 }
 
 // Name is the name given to Parse.

@@ -48,15 +48,17 @@ type Data struct {
 	TrainOn      string   `yaml:"train_on" default:"assistant" enum:"assistant|completion|last|all" aka:"train_on_inputs train_on_completions" doc:"Which tokens carry loss."`
 	MaxSeqLength int      `yaml:"max_seq_length" default:"2048" range:"[1,16777216]" aka:"sequence_len seq_len cutoff_len max_length max_seq_len" doc:"Tokens of the longest sequence."`
 	Packing      bool     `yaml:"packing" default:"true" aka:"sample_packing" doc:"Fill a row with several records; they do not see each other."`
-	OnOverflow   string   `yaml:"on_overflow" default:"error" enum:"error|truncate|drop" aka:"truncation overflow" doc:"What happens to a record longer than max_seq_length."`
+	OnOverflow   string   `yaml:"on_overflow" default:"error" enum:"error|truncate|split|drop" aka:"truncation overflow" doc:"What happens to a record longer than max_seq_length."`
 	Shuffle      bool     `yaml:"shuffle" default:"true" doc:"A new order in each epoch."`
 	OnError      string   `yaml:"on_error" default:"stop" enum:"stop|skip" doc:"What happens to a record that cannot be read."`
+	Cache        string   `yaml:"cache" default:"auto" aka:"cache_dir dataset_prepared_path" doc:"Where tokenised rows are kept for the next run: auto (the user's cache directory), none, or a directory."`
+	Preflight    string   `yaml:"preflight" default:"refuse" enum:"refuse|warn" doc:"What happens if no record trains the token that ends an answer, though it is there."`
 }
 
 // Source is a data file.
 type Source struct {
-	Path   string  `yaml:"path" required:"true" aka:"file name" doc:"A JSONL file."`
-	Format string  `yaml:"format" default:"auto" enum:"auto|messages|prompt_completion|text|alpaca|sharegpt|tokens" aka:"type formatting" doc:"The fields of a record; auto looks at the first."`
+	Path   string  `yaml:"path" required:"true" aka:"file name" doc:"A JSONL, JSON, CSV, TSV or Parquet file, plain or compressed, or a glob of them."`
+	Format string  `yaml:"format" default:"auto" enum:"auto|messages|prompt_completion|text|alpaca|sharegpt|segments|tokens|preference|unpaired|classification" aka:"type formatting" doc:"The form of its records; auto tells each by its keys."`
 	Weight float64 `yaml:"weight" default:"1" range:"(0,1e6]" doc:"How often its records are seen, relative to the others."`
 }
 

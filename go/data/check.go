@@ -2,51 +2,10 @@ package data
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
-
-// Stats describes the rows of a list.
-type Stats struct {
-	Rows    int            `json:"rows"`
-	Tokens  int            `json:"tokens"`
-	Targets int            `json:"target_tokens"`
-	Lengths Quantiles      `json:"lengths"`        // tokens of a row
-	Trained Quantiles      `json:"trained"`        // target tokens of a row
-	Sources map[string]int `json:"rows_by_source"` // rows of each file
-}
-
-// Quantiles are by nearest rank.
-type Quantiles struct {
-	Min    int `json:"min"`
-	Median int `json:"median"`
-	P90    int `json:"p90"`
-	P99    int `json:"p99"`
-	Max    int `json:"max"`
-}
-
-// Stats counts.
-func (r *Rows) Stats() Stats {
-	s := Stats{Rows: r.Len(), Sources: map[string]int{}}
-	lengths, trained := make([]int, r.Len()), make([]int, r.Len())
-	for i := range r.Len() {
-		lengths[i], trained[i] = r.Tokens(i), r.Targets(i)
-		s.Tokens += lengths[i]
-		s.Targets += trained[i]
-		s.Sources[r.source(i)]++
-	}
-	s.Lengths, s.Trained = quantiles(lengths), quantiles(trained)
-	return s
-}
-
-func quantiles(v []int) Quantiles {
-	if len(v) == 0 {
-		return Quantiles{}
-	}
-	slices.Sort(v)
-	rank := func(percent int) int { return v[max((len(v)*percent+99)/100-1, 0)] }
-	return Quantiles{Min: v[0], Median: rank(50), P90: rank(90), P99: rank(99), Max: v[len(v)-1]}
-}
 
 // Check is what there is to know about data before training on it.
 type Check struct {
@@ -56,13 +15,52 @@ type Check struct {
 	Duplicates int      `json:"duplicates"` // training rows that occurred before
 	Overlap    int      `json:"overlap"`    // evaluation rows that are also trained
 	Warnings   []string `json:"warnings"`
+	Refused    []string `json:"refused"` // why training would not start
+}
+
+// Refuse adds a reason for which training would not start, or one that was
+// waived to the warnings.
+func (c *Check) Refuse(reason string, waived bool) {
+	if waived {
+		c.Warnings = append(c.Warnings, reason)
+	} else {
+		c.Refused = append(c.Refused, reason)
+	}
+}
+
+// Refusals are the faults for which Load would not give rows, where a bad
+// record stops it or not.
+func (r Report) Refusals(stop bool) (reasons []string) {
+	for _, fault := range []struct {
+		n    int
+		text string
+	}{
+		{r.Skipped * toInt(stop), "%d records cannot be used; mend them, or leave them out with on_error: skip"},
+		{r.TooLong, "%d rows are longer than max_seq_length; raise it, or set on_overflow to truncate, split or drop"},
+		{r.NoTarget, "%d rows keep no trained token within max_seq_length; raise it, or shorten the prompts"},
+	} {
+		if fault.n > 0 {
+			reasons = append(reasons, fmt.Sprintf(fault.text, fault.n))
+		}
+	}
+	if r.Records > 0 && r.Rows == 0 {
+		reasons = append(reasons, "no row is left to train on")
+	}
+	return reasons
+}
+
+func toInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // CheckRows looks at loaded data. eval may be nil. Each warning is a sentence
 // with its count; nothing of it stops a run.
 func CheckRows(report Report, train, eval *Rows) Check {
 	c := Check{Report: report, Train: train.Stats(), Duplicates: train.Duplicates()}
-	if eval != nil {
+	if eval != nil && eval.Len() > 0 {
 		c.Eval, c.Overlap = eval.Stats(), eval.Overlap(train)
 	}
 	warn := func(n int, format string) {
@@ -71,10 +69,16 @@ func CheckRows(report Report, train, eval *Rows) Check {
 		}
 	}
 	warn(report.Skipped, "%d bad records were skipped")
+	warn(report.Untrained, "%d of them have no token that would be trained")
+	for _, role := range slices.Sorted(maps.Keys(report.UnknownRoles)) {
+		warn(report.UnknownRoles[role], "%d of them have the unknown role "+strings.ReplaceAll(fmt.Sprintf("%.40q", role), "%", "%%"))
+	}
 	warn(report.Dropped, "%d rows longer than max_seq_length were dropped")
 	warn(report.Truncated, "%d rows were cut to max_seq_length; what they end with is not trained")
-	warn(report.Straddling, "%d tokens lie half inside a trained span and are not trained; put the space at the start of the completion")
+	warn(report.Unused, "%d pieces of split records have nothing trained and were left out")
+	warn(report.Straddling, "%d trained tokens lie half inside of what is not trained; put the space at the start of the completion")
 	warn(report.SpecialText, "%d records have the text of a special token in what was written by hand, and it is read as that token")
+	warn(report.NotReturned, "%d records do not come back from the tokenizer as they were")
 	warn(report.Rows-report.EndTrained, "%d rows train no end token; a model that never learns to end does not stop")
 	warn(c.Duplicates, "%d training rows are duplicates")
 	warn(c.Overlap, "%d evaluation rows are also trained on")
@@ -87,7 +91,14 @@ func (c Check) String() string {
 	line := func(name, format string, a ...any) {
 		fmt.Fprintf(&b, "%-14s "+format+"\n", append([]any{name}, a...)...)
 	}
-	line("records", "%d", c.Report.Records)
+	r := c.Report
+	line("records", "%d", r.Records)
+	for _, form := range slices.Sorted(maps.Keys(r.Forms)) {
+		line("  "+string(form), "%d", r.Forms[form])
+	}
+	if r.Skipped > 0 {
+		line("  bad", "%d", r.Skipped)
+	}
 	for _, part := range []struct {
 		name string
 		s    Stats
@@ -96,13 +107,20 @@ func (c Check) String() string {
 			line(part.name, "%d rows, %d tokens, %d of them trained (%.1f %%)", s.Rows, s.Tokens, s.Targets, 100*float64(s.Targets)/float64(s.Tokens))
 			line("  tokens", "%d to %d, median %d, 90 %% up to %d, 99 %% up to %d", s.Lengths.Min, s.Lengths.Max, s.Lengths.Median, s.Lengths.P90, s.Lengths.P99)
 			line("  trained", "%d to %d, median %d", s.Trained.Min, s.Trained.Max, s.Trained.Median)
+			b.WriteString(s.Histogram.String())
 		}
 	}
+	line("end token", "present in %d rows, trained in %d", r.EndThere, r.EndTrained)
+	line("duplicates", "%d", c.Duplicates)
+	line("overlap", "%d evaluation rows are also trained on", c.Overlap)
 	for _, w := range c.Warnings {
 		line("warning", "%s", w)
 	}
-	for _, e := range c.Report.Examples {
-		line("skipped", "%s", e)
+	for _, e := range r.Examples {
+		line("bad", "%s", e)
+	}
+	for _, reason := range c.Refused {
+		line("refused", "%s", reason)
 	}
 	return b.String()
 }

@@ -211,6 +211,9 @@ func (e Encoder) document(r Record) (document, error) {
 		d.prompt = len(r.Prompt)
 		d.trained = []chat.Span{{Start: d.prompt, End: len(d.text)}}
 		d.whole = e.TrainOn == TrainAll
+	case Segments:
+		d = segments(r.Segments)
+		d.whole = e.TrainOn == TrainAll
 	case Messages, ShareGPT:
 		return e.conversation(r)
 	default:

@@ -104,6 +104,8 @@ func TestMasksFollowTRL(t *testing.T) {
 		{"", `{"instruction":"Add.","input":"1 2","output":"3"}`, "<s>Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:[3</s>]"},
 		{"", `{"input_ids":[97,98,99],"labels":[-100,-100,99]}`, "ab[c]"},
 		{"", `{"input_ids":[97,98,99]}`, "a[bc]"},
+		{"", `{"segments":[{"label":false,"text":"a "},{"label":true,"text":"b"},{"label":false,"text":"c"}]}`, "<s>a [b]c"},
+		{"", `{"segments":[{"label":false,"text":"a "},{"label":true,"text":"b"}]}`, "<s>a [b</s>]"},
 		{"", `{"conversations":[{"from":"human","value":"hi"},{"from":"gpt","value":"yo"}]}`, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>\n]"},
 		{"assistant", two, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yo<|im_end|>\n]<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[b<|im_end|>\n]"},
 		{"last", two, chatml + "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[b<|im_end|>\n]"},
@@ -149,6 +151,12 @@ func TestBadRecordsAreNamed(t *testing.T) {
 		`{"text":"a\ud800b"}`:                                              "half of a surrogate pair at byte 11",
 		`{"text":"a\u0000b"}`:                                              "a NUL character at byte 11",
 		`{"chosen":"a","rejected":"b"}`:                                    "form preference cannot train",
+		`{"prompt":"a","completion":"b","label":false}`:                    "form unpaired cannot train",
+		`{"prompt":"a","completion":"b","label":1}`:                        `"label" must be true or false, got 1`,
+		`{"prompt":"a","chosen":[{"role":"assistant","content":"b"}],"rejected":"c"}`:                 `"rejected" must be a list of messages, got a string`,
+		`{"chosen":[{"role":"alien","content":"b"}],"rejected":[{"role":"assistant","content":"c"}]}`: `"chosen": a role is "alien"`,
+		`{"segments":[{"label":false,"text":"a"}]}`:                                                   "no segment has the label true",
+		`{"segments":[{"label":true}]}`:                                                               `segments[0] must have "label"`,
 	} {
 		r, err := data.ParseRecord([]byte(record), data.Auto)
 		if err == nil {
@@ -161,6 +169,31 @@ func TestBadRecordsAreNamed(t *testing.T) {
 	r, err := data.ParseRecord([]byte(`{"text":"\ud83d\ude00 \\u0000"}`), data.Auto)
 	require.NoError(t, err)
 	assert.Equal(t, "😀 \\u0000", r.Text)
+}
+
+func TestPreferenceRecords(t *testing.T) {
+	user, good, bad := `{"role":"user","content":"Q"}`, `{"role":"assistant","content":"A"}`, `{"role":"assistant","content":"B"}`
+	for _, record := range []string{
+		`{"chosen":[` + user + `,` + good + `],"rejected":[` + user + `,` + bad + `]}`,
+		`{"prompt":[` + user + `],"chosen":[` + good + `],"rejected":[` + bad + `]}`,
+	} {
+		r, err := data.ParseRecord([]byte(record), data.Auto)
+		require.NoError(t, err)
+		require.Equal(t, data.Preference, r.Form)
+		require.Len(t, r.Conversation.Messages, 1)
+		assert.Equal(t, "Q", r.Conversation.Messages[0].Content)
+		require.Len(t, r.ChosenTurns, 1)
+		require.Len(t, r.RejectedTurns, 1)
+		assert.Equal(t, "A", r.ChosenTurns[0].Content)
+		assert.Equal(t, "B", r.RejectedTurns[0].Content)
+	}
+	r, err := data.ParseRecord([]byte(`{"prompt":"Q","chosen":"A","rejected":"B"}`), data.Auto)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"Q", "A", "B"}, []string{r.Prompt, r.Chosen, r.Rejected})
+	r, err = data.ParseRecord([]byte(`{"prompt":"Q","completion":"A","label":true}`), data.Auto)
+	require.NoError(t, err)
+	assert.Equal(t, data.Unpaired, r.Form)
+	assert.True(t, r.Good)
 }
 
 func write(t *testing.T, name, content string) string {

@@ -1,9 +1,13 @@
 package data
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 
+	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/failure"
 )
 
@@ -44,20 +48,57 @@ func parseClassification(f fields, _ []byte) (r Record, err error) {
 	return r, nil
 }
 
-func parsePreference(f fields, _ []byte) (r Record, err error) {
-	for _, field := range []struct {
-		key  string
-		need bool
-		into *string
-	}{{"prompt", false, &r.Prompt}, {"chosen", true, &r.Chosen}, {"rejected", true, &r.Rejected}} {
-		if isList(f[field.key]) {
-			*field.into = string(f[field.key])
-		} else if *field.into, err = f.text(field.key, field.need); err != nil {
-			return r, err
-		}
+// parseUnpaired reads a completion that is wanted or not, as KTO takes it.
+func parseUnpaired(f fields, data []byte) (r Record, err error) {
+	if r, err = parsePromptCompletion(f, data); err != nil {
+		return r, err
 	}
-	if r.Chosen == r.Rejected {
+	return r, f.value("label", &r.Good, "true or false")
+}
+
+func parsePreference(f fields, _ []byte) (r Record, err error) {
+	if isList(f["chosen"]) || isList(f["rejected"]) {
+		if err = f.turns("chosen", &r.ChosenTurns); err == nil {
+			err = f.turns("rejected", &r.RejectedTurns)
+		}
+	} else if r.Chosen, err = f.text("chosen", true); err == nil {
+		r.Rejected, err = f.text("rejected", true)
+	}
+	if err != nil {
+		return r, err
+	}
+	if bytes.Equal(f["chosen"], f["rejected"]) {
 		return r, failure.Data("\"chosen\" and \"rejected\" are the same")
 	}
+	if isList(f["prompt"]) {
+		return r, f.turns("prompt", &r.Conversation.Messages)
+	}
+	if r.Prompt, err = f.text("prompt", false); err != nil || r.Prompt != "" {
+		return r, err
+	}
+	same := 0
+	for same < min(len(r.ChosenTurns), len(r.RejectedTurns))-1 && reflect.DeepEqual(r.ChosenTurns[same], r.RejectedTurns[same]) {
+		same++
+	}
+	r.Conversation.Messages = r.ChosenTurns[:same:same]
+	r.ChosenTurns, r.RejectedTurns = r.ChosenTurns[same:], r.RejectedTurns[same:]
 	return r, nil
+}
+
+// turns reads a list of messages.
+func (f fields) turns(key string, into *[]chat.Message) error {
+	if !isList(f[key]) {
+		return failure.Data("%q must be a list of messages, got %s", key, kindOf(f[key]))
+	}
+	c, err := chat.ParseConversation([]byte(`{"messages":` + string(f[key]) + `}`))
+	if err != nil {
+		return failure.Data("%q: %w", key, err)
+	}
+	*into = c.Messages
+	for _, m := range c.Messages {
+		if !slices.Contains(knownRoles, m.Role) {
+			return failure.Data("%q: a role is %w", key, unknownRole(m.Role))
+		}
+	}
+	return nil
 }

@@ -45,7 +45,7 @@ type Report struct {
 	TooLong    int          `json:"too_long"`    // rows over the limit, which Load refuses
 	NoTarget   int          `json:"no_target"`   // rows that keep no trained token after the cut
 	Straddling int          `json:"straddling"`  // trained tokens that are half outside of a trained span
-	EndThere   int          `json:"eos_present"` // rows that have an end token
+	EndThere   int          `json:"eos_present"` // rows that have an end token where what is trained ends, or after it
 	EndTrained int          `json:"eos_trained"` // rows whose trained tokens have an end token among them
 	// UnknownRoles counts bad records by the role that is not known.
 	UnknownRoles map[string]int `json:"unknown_roles,omitempty"`

@@ -173,13 +173,11 @@ func (l *loading) split(row Row) error {
 
 // keep adds a row that trains something, or counts it as one that does not.
 func (l *loading) keep(row Row, untrained *int) error {
-	targets, there, trained := 0, false, false
+	targets, last, trained := 0, 0, false
 	for i, label := range row.Labels {
-		end := slices.Contains(l.ends, row.IDs[i])
-		there = there || end
 		if label != Masked {
-			targets++
-			trained = trained || end
+			targets, last = targets+1, i
+			trained = trained || slices.Contains(l.ends, label)
 		}
 	}
 	if targets == 0 {
@@ -189,7 +187,7 @@ func (l *loading) keep(row Row, untrained *int) error {
 	l.report.Rows++
 	l.report.Tokens += len(row.IDs)
 	l.report.Targets += targets
-	if there {
+	if slices.ContainsFunc(row.IDs[last:], func(id int32) bool { return slices.Contains(l.ends, id) }) || trained {
 		l.report.EndThere++
 	}
 	if trained {

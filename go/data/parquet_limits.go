@@ -1,11 +1,15 @@
 package data
 
 import (
+	"compress/gzip"
 	"encoding/binary"
 	"io"
+	"math"
 
 	"github.com/graftlm/graft/go/failure"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // A Parquet file says itself how much memory its parts need, so what it says
@@ -49,6 +53,11 @@ func checkPages(name string, file io.ReaderAt, size int64, f *parquet.File) erro
 		held := int64(0) // one page of each column is in memory at a time
 		for i := range group.Columns {
 			m := &group.Columns[i].MetaData
+			switch m.Codec {
+			case format.Uncompressed, format.Snappy, format.Gzip, format.Zstd:
+			default:
+				return failure.Data("%s: column %v is compressed by %v; write it with zstd, snappy or gzip", name, m.PathInSchema, m.Codec)
+			}
 			at := m.DataPageOffset
 			if d := m.DictionaryPageOffset; d > 0 && d < at {
 				at = d
@@ -66,6 +75,9 @@ func checkPages(name string, file io.ReaderAt, size int64, f *parquet.File) erro
 				if largest = max(largest, page.expanded); page.expanded > maxPage || page.expanded > freeExpanded+maxExpansion*page.size || page.values > maxPageValues {
 					return failure.Data("%s: a page of column %v has %d bytes and %d values; at most %d MiB and 1000:1 are read; write smaller pages", name, m.PathInSchema, page.expanded, page.values, maxPage>>20)
 				}
+				if err := page.check(io.NewSectionReader(file, at+page.header, page.size), m.Codec); err != nil {
+					return failure.Data("%s: damaged Parquet data: page at byte %d: %w", name, at, err)
+				}
 				at += page.header + page.size
 			}
 			held += largest
@@ -78,7 +90,56 @@ func checkPages(name string, file io.ReaderAt, size int64, f *parquet.File) erro
 }
 
 // page is what a header says, in bytes.
-type page struct{ header, size, expanded, values int64 }
+type page struct {
+	header, size, expanded, values int64
+
+	levels int64 // of a page of version 2, which stand before what is compressed
+	plain  bool  // nothing is compressed, whatever the codec of the column
+}
+
+// check expands a page to see that it is as large as its header says: the
+// library would find out by filling the memory.
+func (p page) check(data io.Reader, codec format.CompressionCodec) error {
+	if _, err := io.CopyN(io.Discard, data, p.levels); err != nil || p.levels > p.expanded {
+		return failure.Data("its levels do not fit it")
+	}
+	want, have := p.expanded-p.levels, int64(0)
+	if p.plain {
+		codec = format.Uncompressed
+	}
+	switch codec {
+	case format.Uncompressed:
+		have = p.size - p.levels
+	case format.Snappy:
+		head := make([]byte, binary.MaxVarintLen64)
+		n, _ := io.ReadFull(data, head)
+		size, _ := binary.Uvarint(head[:n])
+		have = int64(min(size, math.MaxInt64))
+	case format.Gzip:
+		z, err := gzip.NewReader(data)
+		if err != nil {
+			return err
+		}
+		have, err = io.Copy(io.Discard, io.LimitReader(z, want+1))
+		if err != nil {
+			return err
+		}
+	case format.Zstd:
+		z, err := zstd.NewReader(data, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return err
+		}
+		defer z.Close()
+		have, err = io.Copy(io.Discard, io.LimitReader(z, want+1))
+		if err != nil {
+			return err
+		}
+	}
+	if have != want && (want != 0 || p.size != p.levels) { // nothing may be written for nothing
+		return failure.Data("it expands to %d bytes, its header says %d", have, want)
+	}
+	return nil
+}
 
 func readPage(file io.ReaderAt, at, end int64) (p page, err error) {
 	head := make([]byte, min(512, end-at))
@@ -96,6 +157,10 @@ func readPage(file io.ReaderAt, at, end int64) (p page, err error) {
 				p.size = v
 			case [2]int{5, 1}, [2]int{7, 1}, [2]int{8, 1}: // the values of the three kinds of page
 				p.values = v
+			case [2]int{8, 5}, [2]int{8, 6}:
+				p.levels += v
+			case [2]int{8, 7}:
+				p.plain = v == 0
 			}
 		}, 0)
 		if p.header = int64(w.at); !w.bad {
@@ -107,7 +172,7 @@ func readPage(file io.ReaderAt, at, end int64) (p page, err error) {
 		}
 		return p, failure.Data("its header is cut")
 	}
-	if p.size < 0 || p.expanded < 0 || p.values < 0 || at+p.header+p.size > end {
+	if p.size < 0 || p.expanded < 0 || p.values < 0 || p.levels < 0 || at+p.header+p.size > end {
 		return p, failure.Data("it does not fit its column")
 	}
 	return p, nil
@@ -148,7 +213,8 @@ func (t *thrift) skip(n uint64) {
 	t.at += int(n)
 }
 
-// structure walks one struct. number is told of the integers of the outermost
+// structure walks one struct. number is told of the integers and
+// booleans of the outermost
 // struct and of those directly inside of it, by their field numbers.
 func (t *thrift) structure(number func(path [2]int, v int64), depth int) {
 	t.walk(number, [2]int{}, depth)
@@ -182,6 +248,9 @@ func zigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 func (t *thrift) value(kind byte, number func([2]int, int64), path [2]int, depth int) {
 	switch kind {
 	case 1, 2: // a boolean is its kind
+		if number != nil && depth < 2 {
+			number(path, int64(2-kind))
+		}
 	case 3:
 		t.byte()
 	case 4, 5, 6:

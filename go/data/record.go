@@ -23,7 +23,9 @@ const (
 	Tokens           Form = "tokens"            // input_ids (labels)
 	Messages         Form = "messages"          // messages (tools)
 	ShareGPT         Form = "sharegpt"          // conversations of {from, value}
-	Preference       Form = "preference"        // chosen, rejected (prompt)
+	Segments         Form = "segments"          // segments of {label, text}
+	Preference       Form = "preference"        // chosen, rejected (prompt): strings, or lists of messages
+	Unpaired         Form = "unpaired"          // prompt, completion, label: true or false
 	PromptCompletion Form = "prompt_completion" // prompt, completion: strings, or lists of messages
 	Alpaca           Form = "alpaca"            // instruction, output (input, system)
 	Classification   Form = "classification"    // text, label or labels (text_pair)
@@ -46,7 +48,14 @@ type Record struct {
 
 	Classes []string // Classification: one label, or several
 
-	Chosen, Rejected string // Preference as strings; as JSON lists of messages where they are lists
+	Segments []Segment // Segments
+
+	// Preference: the answers, as strings or as messages. Their prompt is Prompt
+	// or Conversation; without one it is what the messages of both begin with.
+	Chosen, Rejected           string
+	ChosenTurns, RejectedTurns []chat.Message
+
+	Good bool // Unpaired: whether the completion is wanted
 }
 
 // ParseRecord reads one JSON object. Form Auto detects by keys; any other asks
@@ -75,7 +84,7 @@ func ParseRecord(data []byte, form Form) (Record, error) {
 	}
 	parse, ok := parsers[form]
 	if !ok {
-		return Record{}, failure.Config("unknown record format %q; use auto, tokens, messages, sharegpt, preference, prompt_completion, alpaca, classification or text", form)
+		return Record{}, failure.Config("unknown record format %q; use auto, tokens, messages, sharegpt, segments, preference, unpaired, prompt_completion, alpaca, classification or text", form)
 	}
 	r, err := parse(fields, data)
 	r.Form = form
@@ -85,7 +94,7 @@ func ParseRecord(data []byte, form Form) (Record, error) {
 var parsers = map[Form]func(fields, []byte) (Record, error){
 	Tokens:   parseTokens,
 	Messages: parseMessages, ShareGPT: parseShareGPT,
-	Preference: parsePreference, PromptCompletion: parsePromptCompletion,
+	Preference: parsePreference, Unpaired: parseUnpaired, Segments: parseSegments, PromptCompletion: parsePromptCompletion,
 	Alpaca: parseAlpaca, Classification: parseClassification, Text: parseText,
 }
 
@@ -102,7 +111,7 @@ func (f fields) form() (Form, error) {
 		keys []string
 	}{
 		{Tokens, []string{"input_ids"}}, {Messages, []string{"messages"}}, {ShareGPT, []string{"conversations"}},
-		{Preference, []string{"chosen", "rejected"}}, {PromptCompletion, []string{"prompt", "completion"}},
+		{Segments, []string{"segments"}}, {Preference, []string{"chosen", "rejected"}}, {Unpaired, []string{"prompt", "completion", "label"}}, {PromptCompletion, []string{"prompt", "completion"}},
 		{Alpaca, []string{"instruction", "output"}}, {Classification, []string{"text", "label"}},
 		{Classification, []string{"text", "labels"}}, {Text, []string{"text"}},
 	} {
@@ -118,7 +127,7 @@ func (f fields) form() (Form, error) {
 	if len(keys) > 12 {
 		keys = append(keys[:12], "…")
 	}
-	return "", failure.Data("no known form of record has the keys [%s]; expected messages, conversations, prompt and completion, instruction and output, text, or input_ids", strings.Join(keys, ", "))
+	return "", failure.Data("no known form of record has the keys [%s]; expected messages, conversations, prompt and completion, instruction and output, text, segments, or input_ids", strings.Join(keys, ", "))
 }
 
 // text reads a string. A key that is not needed may be missing or null.

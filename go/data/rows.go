@@ -42,7 +42,7 @@ func runOf(runs []run, j int) int {
 	return sort.Search(len(runs), func(i int) bool { return runs[i].First > j }) - 1
 }
 
-func newRows() *Rows { return &Rows{store: &store{}} }
+func newRows() *Rows { return &Rows{store: &store{tokens: tokens{room: spillTokens}}} }
 
 // begin starts a group of rows that occur weight times in an epoch.
 func (r *Rows) begin(weight float64) {

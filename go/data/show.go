@@ -10,7 +10,7 @@ import (
 // Segment is a run of tokens of a row that are all trained, or all not.
 type Segment struct {
 	Text    string `json:"text"`
-	Tokens  int    `json:"tokens"`
+	Tokens  int    `json:"tokens,omitempty"`
 	Trained bool   `json:"trained"`
 }
 

@@ -39,6 +39,11 @@ func (s specials) in(r Record, eos string) bool {
 			return true
 		}
 	}
+	for _, p := range r.Segments {
+		if s.found(trimEnd(p.Text, eos)) {
+			return true
+		}
+	}
 	return s.inTurns(r.Conversation)
 }
 

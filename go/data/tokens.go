@@ -20,6 +20,7 @@ const spillTokens = 16 << 20
 // tokens are those of all rows one after another, four bytes each, in memory
 // or in a file.
 type tokens struct {
+	room   int // tokens that memory takes
 	n      int
 	memory []uint32
 	file   *os.File
@@ -30,7 +31,7 @@ type tokens struct {
 func (t *tokens) add(row []uint32) (key uint64, err error) {
 	encoded := encode(row)
 	sum := sha256.Sum256(encoded)
-	if t.file == nil && len(t.memory)+len(row) > spillTokens {
+	if t.file == nil && len(t.memory)+len(row) > t.room {
 		if err := t.spill(); err != nil {
 			return 0, err
 		}
