@@ -2,132 +2,197 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
 )
 
 func dataCommand() *cli.Command {
-	prepare := func(c *cli.Context) (*graft.Run, error) {
-		cfg, err := loadConfig(c)
-		if err != nil {
-			return nil, err
-		}
-		return graft.Prepare(c.Context, cfg, graft.Options{Stdin: os.Stdin})
-	}
 	return &cli.Command{
-		Name: "data", Usage: "look at what a run file would train on",
+		Name: "data", Usage: "look at what a run file would train on, and prepare files for it",
 		Subcommands: []*cli.Command{
-			{
-				Name: "check", Usage: "read all records, count, and warn", ArgsUsage: "RUN.yaml", Flags: runFlags(),
-				Description: "graft data check run.yaml",
-				Action: func(c *cli.Context) error {
-					run, err := prepare(c)
-					if err != nil {
-						return err
-					}
-					defer run.Close()
-					check := run.Check()
-					if c.Bool("json") {
-						return printJSON(check)
-					}
-					fmt.Print(check)
-					return nil
-				},
-			},
-			{
-				Name: "stats", Usage: "lengths and counts of the tokenised rows", ArgsUsage: "RUN.yaml", Flags: runFlags(),
-				Description: "graft data stats run.yaml --json",
-				Action: func(c *cli.Context) error {
-					run, err := prepare(c)
-					if err != nil {
-						return err
-					}
-					defer run.Close()
-					s := run.Check().Train
-					if c.Bool("json") {
-						return printJSON(s)
-					}
-					fmt.Printf("rows           %d\ntokens         %d\ntarget tokens  %d\n", s.Rows, s.Tokens, s.Targets)
-					fmt.Printf("length         min %d, median %d, p90 %d, p99 %d, max %d\n", s.Lengths.Min, s.Lengths.Median, s.Lengths.P90, s.Lengths.P99, s.Lengths.Max)
-					fmt.Printf("trained        min %d, median %d, p90 %d, p99 %d, max %d\n", s.Trained.Min, s.Trained.Median, s.Trained.P90, s.Trained.P99, s.Trained.Max)
-					for name, n := range s.Sources {
-						fmt.Printf("source         %s: %d rows\n", name, n)
-					}
-					return nil
-				},
-			},
-			{
-				Name: "show", Usage: "show records as tokens, with what is trained marked", ArgsUsage: "RUN.yaml",
-				Description: "graft data show run.yaml -n 2\ngraft data show run.yaml --html > mask.html",
-				Flags: runFlags(
-					&cli.IntFlag{Name: "n", Value: 3, Usage: "how many"}, &cli.IntFlag{Name: "from", Usage: "the first, counted from 0"},
-					&cli.BoolFlag{Name: "mask", Usage: "marks are always shown; for scripts that say so"},
-					&cli.BoolFlag{Name: "html", Usage: "print a page"},
-				),
-				Action: func(c *cli.Context) error {
-					run, err := prepare(c)
-					if err != nil {
-						return err
-					}
-					defer run.Close()
-					if c.Int("from") < 0 || c.Int("from") >= run.Rows().Len() {
-						return failure.Usage("--from %d: there are %d records", c.Int("from"), run.Rows().Len())
-					}
-					for i := c.Int("from"); i < min(c.Int("from")+c.Int("n"), run.Rows().Len()); i++ {
-						s, err := run.Show(i)
-						if err != nil {
-							return err
-						}
-						row := run.Rows().Row(i)
-						switch {
-						case c.Bool("html"):
-							fmt.Println(s.HTML())
-						case term.IsTerminal(int(os.Stdout.Fd())):
-							fmt.Printf("── %s:%d\n%s\n", row.Source, row.Line, s.ANSI())
-						default:
-							fmt.Printf("── %s:%d\n%s\n", row.Source, row.Line, s.Plain())
-						}
-					}
-					return nil
-				},
-			},
+			dataCheckCommand(), dataShowCommand(), dataStatsCommand(), dataPackCommand(), dataConvertCommand(), dataSplitCommand(),
 		},
 	}
 }
 
-func evalCommand() *cli.Command {
+// records reads the data of the run file that a command names.
+func records(c *cli.Context) (*graft.Records, error) {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := graft.ReadRecords(c.Context, cfg, graft.Options{Stdin: os.Stdin})
+	if err == nil && r.Report.Cache != "" {
+		fmt.Fprintf(os.Stderr, "graft: tokenised rows: %s\n", r.Report.Cache)
+	}
+	return r, err
+}
+
+func dataCheckCommand() *cli.Command {
 	return &cli.Command{
-		Name: "eval", Usage: "loss, perplexity and accuracy on the evaluation data of a run file", ArgsUsage: "RUN.yaml",
-		Description: "graft eval run.yaml\ngraft eval run.yaml --adapter runs/x/adapter --set data.eval=test.jsonl",
-		Flags:       runFlags(&cli.StringFlag{Name: "adapter", Usage: "evaluate with this adapter `DIR`; the same as --set method.init_from=…"}),
+		Name: "check", Usage: "read all records, count, warn, and say whether training would start", ArgsUsage: "RUN.yaml", Flags: runFlags(),
+		Description: "graft data check run.yaml\ngraft data check run.yaml --json\n\nThe exit code is 65 if training would refuse the data.",
 		Action: func(c *cli.Context) error {
-			if a := c.String("adapter"); a != "" {
-				if err := c.Set("set", "method.init_from="+a); err != nil {
-					return err
-				}
-			}
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading()})
+			r, err := graft.SurveyRecords(c.Context, cfg, graft.Options{Stdin: os.Stdin})
 			if err != nil {
 				return err
 			}
-			defer run.Close()
-			e, err := run.Evaluate(c.Context)
+			defer r.Close()
+			check := r.Check()
+			if c.Bool("json") {
+				err = printJSON(check)
+			} else {
+				fmt.Print(check)
+			}
+			if err == nil && len(check.Refused) > 0 {
+				err = failure.Data("training would refuse this data: %s", check.Refused[0])
+			}
+			return err
+		},
+	}
+}
+
+func dataStatsCommand() *cli.Command {
+	return &cli.Command{
+		Name: "stats", Usage: "lengths and counts of the tokenised rows", ArgsUsage: "RUN.yaml", Flags: runFlags(),
+		Description: "graft data stats run.yaml --json",
+		Action: func(c *cli.Context) error {
+			r, err := records(c)
 			if err != nil {
 				return err
+			}
+			defer r.Close()
+			s := r.Train.Stats()
+			if c.Bool("json") {
+				return printJSON(s)
+			}
+			fmt.Printf("rows           %d\ntokens         %d\ntarget tokens  %d\n", s.Rows, s.Tokens, s.Targets)
+			fmt.Printf("length         min %d, median %d, p90 %d, p99 %d, max %d\n", s.Lengths.Min, s.Lengths.Median, s.Lengths.P90, s.Lengths.P99, s.Lengths.Max)
+			fmt.Printf("trained        min %d, median %d, p90 %d, p99 %d, max %d\n", s.Trained.Min, s.Trained.Median, s.Trained.P90, s.Trained.P99, s.Trained.Max)
+			for _, name := range slices.Sorted(maps.Keys(s.Sources)) {
+				fmt.Printf("source         %s: %d rows\n", name, s.Sources[name])
+			}
+			fmt.Print(s.Histogram)
+			return nil
+		},
+	}
+}
+
+func dataShowCommand() *cli.Command {
+	return &cli.Command{
+		Name: "show", Usage: "show records as the model reads them, with what is trained marked", ArgsUsage: "RUN.yaml",
+		Description: "graft data show run.yaml --mask -n 2\ngraft data show run.yaml --html mask.html -n 50\n\n" +
+			"In a terminal what is trained is green; elsewhere it stands in ⟦brackets⟧.",
+		Flags: runFlags(
+			&cli.IntFlag{Name: "n", Value: 3, Usage: "how many"}, &cli.IntFlag{Name: "from", Usage: "the first, counted from 0"},
+			&cli.BoolFlag{Name: "mask", Usage: "mark what is trained", Value: true},
+			&cli.StringFlag{Name: "html", Usage: "write a page to `FILE` instead, which needs nothing beside it"},
+		),
+		Action: func(c *cli.Context) error {
+			r, err := records(c)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			from, rows := c.Int("from"), r.Train
+			if from < 0 || from >= rows.Len() {
+				return failure.Usage("--from %d: there are %d records", from, rows.Len())
+			}
+			var examples []data.Example
+			for i := from; i < min(from+c.Int("n"), rows.Len()); i++ {
+				s, err := r.Show(i)
+				if err != nil {
+					return err
+				}
+				row := rows.Row(i)
+				examples = append(examples, data.Example{Source: row.Source, Line: row.Line, Shown: s})
+			}
+			if file := c.String("html"); file != "" {
+				return atomicfs.Stream(file, func(w io.Writer) error { return data.WriteHTML(w, "What "+c.Args().First()+" trains", examples) })
 			}
 			if c.Bool("json") {
-				return printJSON(map[string]any{"loss": e.Loss, "perplexity": e.Perplexity(), "accuracy": e.Accuracy})
+				return printJSON(examples)
 			}
-			fmt.Printf("loss        %.4f\nperplexity  %.2f\naccuracy    %.2f %%\n", e.Loss, e.Perplexity(), 100*e.Accuracy)
+			for _, e := range examples {
+				fmt.Printf("── %s:%d\n%s\n", e.Source, e.Line, marked(e.Shown, c.Bool("mask")))
+			}
+			return nil
+		},
+	}
+}
+
+// marked is a text with what is trained in colour, or in brackets where there
+// is no terminal.
+func marked(s data.Shown, mask bool) string {
+	switch {
+	case !mask:
+		for i := range s {
+			s[i].Trained = false
+		}
+		return s.Plain()
+	case term.IsTerminal(int(os.Stdout.Fd())):
+		return s.ANSI()
+	}
+	return s.Plain()
+}
+
+func dataPackCommand() *cli.Command {
+	type epoch struct {
+		Sequences  int     `json:"sequences"`
+		Tokens     int     `json:"tokens"`
+		Steps      int     `json:"steps"`
+		Efficiency float64 `json:"efficiency"` // of the room of the sequences
+		Filled     float64 `json:"filled"`     // of the tokens of the micro-batches
+	}
+	return &cli.Command{
+		Name: "pack", Aliases: []string{"preprocess"}, ArgsUsage: "RUN.yaml",
+		Usage:       "tokenise and pack as training would, keep the rows for it, and print how full the sequences are",
+		Description: "graft data pack run.yaml\ngraft data pack run.yaml --out rows.jsonl   # {\"input_ids\", \"labels\"} a line, as data.train takes them",
+		Flags: runFlags(
+			&cli.IntFlag{Name: "epochs", Value: 1, Usage: "how many to print"},
+			&cli.StringFlag{Name: "out", Usage: "write the rows as records of tokens to `FILE`"},
+		),
+		Action: func(c *cli.Context) error {
+			r, err := records(c)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			loader, err := r.Loader()
+			if err != nil {
+				return err
+			}
+			var epochs []epoch
+			for i := range c.Int("epochs") {
+				sequences, tokens := loader.Sequences(i)
+				epochs = append(epochs, epoch{sequences, tokens, loader.StepsPerEpoch(i), float64(tokens) / (float64(sequences) * float64(loader.Room())), loader.Efficiency(i)})
+			}
+			if file := c.String("out"); file != "" {
+				if err := atomicfs.Stream(file, r.Train.WriteJSONL); err != nil {
+					return err
+				}
+			}
+			if c.Bool("json") {
+				return printJSON(map[string]any{"rows": r.Train.Len(), "sequence_tokens": loader.Room(), "epochs": epochs, "cache": r.Report.Cache})
+			}
+			for i, e := range epochs {
+				fmt.Printf("epoch %d  %d rows in %d sequences of up to %d tokens, %.1f %% full; micro-batches %.1f %% full; %d steps\n",
+					i, r.Train.Len(), e.Sequences, loader.Room(), 100*e.Efficiency, 100*e.Filled, e.Steps)
+			}
 			return nil
 		},
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/data"
@@ -103,8 +102,5 @@ func (r rendering) shown() string {
 		at = s.End
 	}
 	shown = append(shown, data.Segment{Text: (*r.Text)[at:]})
-	if term.IsTerminal(int(os.Stdout.Fd())) {
-		return shown.ANSI()
-	}
-	return shown.Plain()
+	return marked(shown, true)
 }

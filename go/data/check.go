@@ -59,7 +59,7 @@ func toInt(b bool) int {
 // CheckRows looks at loaded data. eval may be nil. Each warning is a sentence
 // with its count; nothing of it stops a run.
 func CheckRows(report Report, train, eval *Rows) Check {
-	c := Check{Report: report, Train: train.Stats(), Duplicates: train.Duplicates()}
+	c := Check{Report: report, Train: train.Stats(), Duplicates: train.Duplicates(), Warnings: []string{}, Refused: []string{}}
 	if eval != nil && eval.Len() > 0 {
 		c.Eval, c.Overlap = eval.Stats(), eval.Overlap(train)
 	}
@@ -110,6 +110,7 @@ func (c Check) String() string {
 			b.WriteString(s.Histogram.String())
 		}
 	}
+	line("no target", "%d records, and %d rows within max_seq_length", r.Untrained, r.NoTarget)
 	line("end token", "present in %d rows, trained in %d", r.EndThere, r.EndTrained)
 	line("duplicates", "%d", c.Duplicates)
 	line("overlap", "%d evaluation rows are also trained on", c.Overlap)

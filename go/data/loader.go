@@ -150,6 +150,23 @@ func (l *Loader) Buckets() []Bucket {
 	return buckets
 }
 
+// Room is how many tokens a sequence may have.
+func (l *Loader) Room() int { return l.limit / l.o.MicroBatchSize }
+
+// Sequences is the number of sequences of an epoch, packed or not, and of the
+// tokens in them.
+func (l *Loader) Sequences(epoch int) (sequences, tokens int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.sequences(epoch)
+	for _, s := range all {
+		for _, r := range s {
+			tokens += l.rows.Tokens(int(r))
+		}
+	}
+	return len(all), tokens
+}
+
 // Efficiency is the part of the tokens of an epoch's micro-batches that are
 // real, 0 to 1: the rest fills buckets.
 func (l *Loader) Efficiency(epoch int) float64 {

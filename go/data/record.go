@@ -41,7 +41,7 @@ type Record struct {
 	Conversation chat.Conversation
 	PromptTurns  int
 
-	Prompt, Completion string // PromptCompletion, Alpaca, Preference (prompt)
+	Prompt, Completion string // PromptCompletion, Alpaca, Preference (prompt), Unpaired
 	Text, TextPair     string // Text, Classification
 
 	IDs, Labels []int32 // Tokens; Labels is nil where the record has none

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
+	"io"
 	"math"
 	"slices"
 	"sort"
-
-	"github.com/graftlm/graft/go/failure"
 )
 
 // Rows is a list of rows. Their tokens are in memory up to a bound and in a
@@ -79,6 +79,22 @@ func (r *Rows) add(row Row) error {
 // same rows end with it.
 func (r *Rows) Close() error { return r.tokens.close() }
 
+// WriteJSONL writes each row as a record of tokens.
+func (r *Rows) WriteJSONL(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	e := json.NewEncoder(b)
+	for i := range r.Len() {
+		row := r.Row(i)
+		if err := e.Encode(struct {
+			IDs    []int32 `json:"input_ids"`
+			Labels []int32 `json:"labels"`
+		}{row.IDs, row.Labels}); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
 // Len is the number of rows.
 func (r *Rows) Len() int { return len(r.index) }
 
@@ -122,16 +138,10 @@ func (r *Rows) span(i int) (start, end int) {
 // seed: size is a part below 1, at least one row of it, or a number of rows.
 // Both parts keep the order of the files; neither may be empty unless size is 0.
 func (r *Rows) Split(size float64, seed uint64) (train, val *Rows, err error) {
-	if size < 0 || size >= 1 && size != math.Trunc(size) || size != size {
-		return nil, nil, failure.Config("val_set_size must be a part below 1 or a whole number of rows, got %v", size)
+	count, err := heldOut(size, r.Len())
+	if err != nil {
+		return nil, nil, err
 	}
-	if size > 0 && size < 1 {
-		size = max(1, math.Round(size*float64(r.Len())))
-	}
-	if size >= float64(r.Len()) {
-		return nil, nil, failure.Data("val_set_size takes %.0f of %d rows and leaves none to train on", size, r.Len())
-	}
-	count := int(size)
 	train, val = &Rows{store: r.store}, &Rows{store: r.store}
 	held := make([]bool, len(r.index))
 	p := Permutation{N: len(r.index), Seed: mix(seed ^ splitPurpose)}

@@ -3,8 +3,11 @@ package data
 import (
 	"fmt"
 	"html"
+	"io"
 	"strings"
 	"unicode"
+
+	"github.com/graftlm/graft/go/failure"
 )
 
 // Segment is a run of tokens of a row that are all trained, or all not.
@@ -58,6 +61,35 @@ func (s Shown) Plain() string { return s.write("⟦", "⟧", visible) }
 func (s Shown) HTML() string {
 	escape := func(text string) string { return html.EscapeString(visible(text)) }
 	return "<pre class=\"mask\">" + s.write("<mark>", "</mark>", escape) + "</pre>\n"
+}
+
+// Example is a row shown, and where it is from.
+type Example struct {
+	Source string `json:"source"`
+	Line   int    `json:"line"`
+	Shown  Shown  `json:"segments"`
+}
+
+// WriteHTML writes a page of examples that needs nothing beside it.
+func WriteHTML(w io.Writer, title string, examples []Example) error {
+	const style = "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;background:#fff}" +
+		"pre{white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.5 ui-monospace,monospace;color:#777;background:#f6f6f6;padding:1em;border-radius:4px}" +
+		"mark{background:#bfe8c4;color:#0a3d12}h2{font-size:1em;font-weight:600}"
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>%s</style>\n<h1>%s</h1>\n<p>What is <mark>marked</mark> is trained; the rest is only read.</p>\n",
+		html.EscapeString(title), style, html.EscapeString(title))
+	for _, e := range examples {
+		trained, all := 0, 0
+		for _, s := range e.Shown {
+			if all += s.Tokens; s.Trained {
+				trained += s.Tokens
+			}
+		}
+		fmt.Fprintf(&b, "<h2>%s:%d — %d of %d tokens trained</h2>\n%s", html.EscapeString(visible(e.Source)), e.Line, trained, all, e.Shown.HTML())
+	}
+	b.WriteString("</html>\n")
+	_, err := io.WriteString(w, b.String())
+	return failure.As(failure.ErrIO, err)
 }
 
 func (s Shown) write(open, shut string, escape func(string) string) string {
