@@ -17,19 +17,21 @@ func Marks(text string) []string {
 	return slices.DeleteFunc(marks, func(m string) bool { return !strings.HasPrefix(m, "<") })
 }
 
-// advice names the built-in template to use in place of one that wrote text
-// and has no marks: the one that writes the same, else the one with the most
-// marks in common.
-func advice(c Conversation, o Options, text string) string {
+// advice names the built-in template to use in place of one that has no marks:
+// the one that writes the same, else the one with the most marks in common. A
+// few turns are enough to tell.
+func (t *Template) advice(c Conversation, o Options) string {
 	near, best := "", 0.0
-	marks := marksOf(text)
+	c.Messages = c.Messages[:min(len(c.Messages), 20)]
+	own, err := t.render(c, o, false)
+	text, marks := own.Text, marksOf(own.Text)
 	for _, name := range BuiltinNames() {
 		t, _ := Builtin(name)
-		out, err := t.render(c, o, false)
-		if err != nil {
+		out, e := t.render(c, o, false)
+		if e != nil {
 			continue
 		}
-		if out.Text == text {
+		if err == nil && out.Text == text {
 			return "use the built-in template " + name + ", which writes the same text"
 		}
 		if score := similarity(marks, marksOf(out.Text)); score > best {

@@ -17,6 +17,18 @@ const maxPrefixMessages = 100_000
 // wrong, and the error names the template and what to use instead.
 func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
 	t = t.of(c)
+	if !t.HasGeneration() {
+		rendered := 0
+		for i, m := range c.Messages {
+			if m.Role == "assistant" {
+				rendered += 2*i + 1
+			}
+		}
+		if rendered > maxPrefixMessages {
+			return Rendered{}, failure.Data("template %s has no {%% generation %%} marks, and %d messages are too many to find what the assistant says by comparing renders; %s",
+				t.Name(), len(c.Messages), t.advice(c, o))
+		}
+	}
 	out, err := t.render(c, o, true)
 	if err != nil {
 		return Rendered{}, err
@@ -25,14 +37,9 @@ func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
 	if t.HasGeneration() {
 		return r, nil
 	}
-	rendered := 0
 	for i, m := range c.Messages {
 		if m.Role != "assistant" {
 			continue
-		}
-		if rendered += 2*i + 1; rendered > maxPrefixMessages {
-			return Rendered{}, failure.Data("template %s has no {%% generation %%} marks, and %d messages are too many to find what the assistant says by comparing renders; %s",
-				t.Name(), len(c.Messages), advice(c, o, r.Text))
 		}
 		before, err := t.prefix(c, o, i, true, r.Text)
 		if err != nil {
@@ -43,7 +50,7 @@ func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
 			return Rendered{}, err
 		}
 		if after <= before || len(r.Assistant) > 0 && before < r.Assistant[len(r.Assistant)-1].End {
-			return Rendered{}, t.unsure(i, advice(c, o, r.Text))
+			return Rendered{}, t.unsure(i, t.advice(c, o))
 		}
 		r.Assistant = append(r.Assistant, Span{Start: before, End: t.trimTurn(r.Text, before, after, o)})
 	}
@@ -53,13 +60,14 @@ func (t *Template) RenderSpans(c Conversation, o Options) (Rendered, error) {
 // prefix renders the first n messages and gives the length of the text, if the
 // whole begins with it.
 func (t *Template) prefix(c Conversation, o Options, n int, prompt bool, whole string) (int, error) {
+	all := c
 	c.Messages, o.AddGenerationPrompt = c.Messages[:n], prompt
 	out, err := t.render(c, o, false)
 	if err != nil {
-		return 0, failure.Data("%w (while finding what the assistant says: the first %d messages alone); %s", err, n, advice(c, o, whole))
+		return 0, failure.Data("%w (while finding what the assistant says: the first %d messages alone); %s", err, n, t.advice(all, o))
 	}
 	if !strings.HasPrefix(whole, out.Text) {
-		return 0, t.unsure(n, advice(c, o, whole))
+		return 0, t.unsure(n, t.advice(all, o))
 	}
 	return len(out.Text), nil
 }

@@ -195,6 +195,14 @@ func (l *lexer) expression(closing string, kind tokenKind) {
 	}
 }
 
+// matched tries an expression where the first character allows it.
+func matched(form *regexp.Regexp, rest string, can bool) string {
+	if !can {
+		return ""
+	}
+	return form.FindString(rest)
+}
+
 // word reads one word and tells how it changes the depth of brackets.
 func (l *lexer) word(rest string) int {
 	if rest[0] == '\'' || rest[0] == '"' {
@@ -206,12 +214,13 @@ func (l *lexer) word(rest string) int {
 		l.pos += n
 		return 0
 	}
-	if w := floatForm.FindString(rest); w != "" {
+	digit, operator := rest[0] >= '0' && rest[0] <= '9', strings.IndexByte("-+*/%~|.,:;()[]{}<>=!", rest[0]) >= 0
+	if w := matched(floatForm, rest, digit); w != "" {
 		f, _ := strconv.ParseFloat(strings.ReplaceAll(w, "_", ""), 64) // inf when out of range, as in Python
 		l.number(w, f)
 		return 0
 	}
-	if w := intForm.FindString(rest); w != "" {
+	if w := matched(intForm, rest, digit); w != "" {
 		if len(w) > maxDigits {
 			failAt(l.pos, "the number is too long")
 		}
@@ -223,12 +232,12 @@ func (l *lexer) word(rest string) int {
 		l.number(w, integer(z))
 		return 0
 	}
-	if w := nameForm.FindString(rest); w != "" {
+	if w := matched(nameForm, rest, !digit && !operator); w != "" {
 		l.emit(tokenName, w, l.pos)
 		l.pos += len(w)
 		return 0
 	}
-	w := opForm.FindString(rest)
+	w := matched(opForm, rest, operator)
 	if w == "" {
 		failAt(l.pos, "unexpected character "+strconv.QuoteRune([]rune(rest[:min(len(rest), 4)])[0]))
 	}
