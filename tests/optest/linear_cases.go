@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/graftlm/graft/bindings"
-	"github.com/graftlm/graft/bindings/reference"
+	"github.com/graftlm/graft/bindings/quant"
 )
 
 // storage is a form of a weight.
@@ -59,7 +59,7 @@ func (m *maker) quantised(name string, values []float32) bindings.Tensor {
 }
 
 // fourBit makes a weight with every code and scales between 0.05 and 1.
-func fourBit(form storage, out, in int) (q reference.NF4) {
+func fourBit(form storage, out, in int) (q quant.NF4) {
 	h := fnv.New64a()
 	fmt.Fprint(h, form, out, in)
 	r := rand.New(rand.NewPCG(h.Sum64(), 3))
