@@ -42,7 +42,11 @@ func (c *Config) check() error {
 		return at("train.gradient_accumulation_steps", "%d times micro_batch_size %d is too large; a step holds at most %d rows", t.Accumulation, t.MicroBatch, math.MaxInt32)
 	case o.WarmupRatio > 0 && o.WarmupSteps > 0:
 		return at("optim.warmup_steps", "and optim.warmup_ratio are both given; keep one")
-	case c.Method.Type == "lora" && c.Method.Targets.None():
+	case c.Method.Type == "full" && c.Model.Quant == "nf4":
+		return at("model.quant", "is nf4, and full fine-tuning needs weights that can change; use method.type qlora")
+	case c.Method.Type == "qlora" && c.Model.Quant == "none":
+		return at("model.quant", "is none, and qlora is lora over a base in four bits; use method.type lora")
+	case kin(c.Method.Type) == "lora" && c.Method.Targets.None():
 		return at("method.target_modules", "selects nothing; use all-linear or a list of names")
 	}
 	return nil

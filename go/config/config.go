@@ -19,13 +19,15 @@ type Config struct {
 
 // Model is the base model.
 type Model struct {
-	Path  string `yaml:"path" aka:"base_model model_name_or_path name" doc:"A Hugging Face model directory."`
-	DType string `yaml:"dtype" default:"auto" enum:"auto|f32|bf16" aka:"torch_dtype bf16 precision" doc:"The type computed in; auto is the checkpoint's, bf16 for f16."`
+	Path   string `yaml:"path" aka:"base_model model_name_or_path name" doc:"A Hugging Face model directory."`
+	DType  string `yaml:"dtype" default:"auto" enum:"auto|f32|bf16" aka:"torch_dtype bf16 precision" doc:"The type computed in; auto is the checkpoint's, bf16 for f16."`
+	Quant  string `yaml:"quant" default:"auto" qlora:"nf4" enum:"auto|none|nf4" aka:"quantization load_in_4bit bnb_4bit_quant_type" doc:"How the matrices of linear layers are stored: in four bits (nf4), in the type computed in (none), or as the checkpoint has them (auto)."`
+	Double bool   `yaml:"double_quant" default:"true" aka:"bnb_4bit_use_double_quant" doc:"Quantise the scales of nf4 in turn; a checkpoint that is quantised keeps its own."`
 }
 
 // Method is what is trained. Type comes first: others depend on it.
 type Method struct {
-	Type         string             `yaml:"type" default:"lora" enum:"full|lora" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers."`
+	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits."`
 	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
 	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
 	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora" aka:"dropout" doc:"Dropout on the input of the addition."`

@@ -13,7 +13,19 @@ import (
 // decoder fills a Config from nodes and notes where each value came from.
 type decoder struct {
 	origins map[string]string
-	method  string // method.type, known once it is read
+	method  string // method.type
+}
+
+// foresee looks for method.type, which keys that are read before it depend on.
+func (d *decoder) foresee(root *node) {
+	if root.kind != mapping {
+		return
+	}
+	if m := root.find("method"); m != nil && m.kind == mapping {
+		if t := m.find("type"); t != nil && slices.Contains(methods(), t.text) {
+			d.method = t.text
+		}
+	}
 }
 
 // section fills a struct of keys; n may be nil. What is not given gets its
@@ -71,7 +83,7 @@ func whole(prefix string) string {
 func (d *decoder) key(to reflect.Value, given *node, f field, path string) error {
 	d.origins[path] = "default"
 	if given == nil || given.kind == null {
-		if _, own := f.Tag.Lookup(d.method); own && d.method != "" {
+		if _, own := f.own(d.method); own {
 			d.origins[path] = "default for " + d.method
 		}
 		n, err := source{name: "default of " + path, flag: true}.leaf(f, f.defaultFor(d.method))

@@ -55,6 +55,26 @@ func methods() []string {
 	return strings.Split(f.Tag.Get("enum"), "|")
 }
 
+// kin is the method whose keys and defaults a method has: QLoRA is LoRA over a
+// base in four bits.
+func kin(method string) string {
+	if method == "qlora" {
+		return "lora"
+	}
+	return method
+}
+
+// own is the default that a key has for a method alone.
+func (f field) own(method string) (string, bool) {
+	if method == "" {
+		return "", false
+	}
+	if d, ok := f.Tag.Lookup(method); ok {
+		return d, true
+	}
+	return f.Tag.Lookup(kin(method))
+}
+
 // field is a struct field that is a key.
 type field struct {
 	reflect.StructField
@@ -85,7 +105,7 @@ func (f field) only() []string {
 // means reports whether a key means anything with a method.
 func (f field) means(method string) bool {
 	only := f.only()
-	return only == nil || slices.Contains(only, method)
+	return only == nil || slices.Contains(only, method) || slices.Contains(only, kin(method))
 }
 
 // section reports whether a field holds further keys.
@@ -93,7 +113,7 @@ func (f field) section() bool { return f.Type.Kind() == reflect.Struct && !isCus
 
 // defaultFor is the default under a method, as YAML.
 func (f field) defaultFor(method string) string {
-	if d, ok := f.Tag.Lookup(method); ok && method != "" {
+	if d, ok := f.own(method); ok {
 		return d
 	}
 	if d, ok := f.Tag.Lookup("default"); ok {

@@ -55,6 +55,7 @@ func parse(s source, text []byte, sets []string) (*Config, error) {
 	}
 	c := &Config{origins: map[string]string{}}
 	d := &decoder{origins: c.origins}
+	d.foresee(root)
 	if err := d.section(reflect.ValueOf(c).Elem(), root, ""); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/failure"
 )
 
@@ -92,8 +93,8 @@ func (f *file) config() (Config, error) {
 	if !slices.Contains(families, f.ModelType) {
 		return Config{}, fmt.Errorf("model_type %q is not built in; graft has %s", f.ModelType, strings.Join(families, ", "))
 	}
-	if len(f.Quantization) > 0 && string(f.Quantization) != "null" {
-		return Config{}, fmt.Errorf("quantization_config: the checkpoint is quantised, which this build does not read; use the 16-bit or 32-bit checkpoint")
+	if err := bnb.CheckConfig(f.Quantization); err != nil {
+		return Config{}, err
 	}
 	encoder := f.ModelType == "bert"
 	if !encoder && f.Act != "" && f.Act != "silu" && f.Act != "swish" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/safetensors"
@@ -27,22 +28,32 @@ func ignored(name string) bool { return strings.HasSuffix(name, "rotary_emb.inv_
 // Check compares a checkpoint with what the config asks for: missing, extra
 // and misshapen tensors, the first five of each by name.
 func (m *Model) Check(s Source) error {
-	want := map[string][]int{}
+	want := map[string]bool{}
 	var missing, wrong, extra []string
 	for _, p := range m.base {
 		name, shape, ok := m.lookup(s, p.Name)
-		want[name] = p.Shape
+		want[name] = true
+		q, err := bnb.Find(s, name)
+		if err != nil {
+			return err
+		}
+		if q != nil {
+			shape = q.Shape
+			for _, part := range q.Parts() {
+				want[part] = true
+			}
+		}
 		if !ok {
 			missing = append(missing, p.Name)
 		} else if !slices.Equal(shape, p.Shape) {
 			return failure.Data("%s has shape %v in the checkpoint, config.json asks for %v", name, shape, p.Shape)
 		}
-		if dtype, _, _ := s.Lookup(name); ok && decoder(dtype) == nil {
+		if dtype, _, _ := s.Lookup(name); ok && q == nil && decoder(dtype) == nil {
 			wrong = append(wrong, fmt.Sprintf("%s (%s)", name, dtype))
 		}
 	}
 	for _, n := range s.Names() {
-		if _, ok := want[n]; !ok && !ignored(n) && !(m.Config.Tied && n == "lm_head.weight") && !slices.ContainsFunc(m.unused, func(u string) bool { return strings.HasPrefix(n, u) }) {
+		if !want[n] && !ignored(n) && !(m.Config.Tied && n == "lm_head.weight") && !slices.ContainsFunc(m.unused, func(u string) bool { return strings.HasPrefix(n, u) }) {
 			extra = append(extra, n)
 		}
 	}
@@ -89,8 +100,8 @@ func first(names []string) string {
 const chunk = 1 << 20
 
 // Load reads the weights of the base into their places on the device, a part
-// at a time, converting types; nothing is held twice. A value that is not
-// finite is an error that names the tensor. progress may be nil.
+// at a time, converting types and quantising; nothing is held twice. A value
+// that is not finite is an error that names the tensor. progress may be nil.
 func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progress func(done, total int64)) error {
 	if len(m.base) > 0 {
 		if err := m.Check(s); err != nil {
@@ -101,44 +112,86 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progres
 	var done int64
 	for _, p := range m.base {
 		name, _, _ := m.lookup(s, p.Name)
-		err := load(ctx, dev, p, s, name, func(n int) {
-			done += int64(n)
-			if progress != nil {
+		read, err := Values(s, name)
+		if err != nil {
+			return err
+		}
+		l := loading{dev: dev, p: p, values: read, step: func(n int) error {
+			if done += int64(n); progress != nil {
 				progress(done, total)
 			}
-		})
-		if err != nil {
+			return ctx.Err()
+		}}
+		if err := l.load(s, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func load(ctx context.Context, dev bindings.Device, p *nn.Param, s Source, name string, progress func(int)) error {
-	dtype, _, _ := s.Lookup(name)
-	decode, size := decoder(dtype), dtype.Size()
-	n := p.Len()
-	raw, values := make([]byte, min(n, chunk)*size), make([]float32, min(n, chunk))
+// loading is a parameter of the base on its way to its place.
+type loading struct {
+	dev    bindings.Device
+	p      *nn.Param
+	values func(dst []float32, first int) error
+	step   func(n int) error // is told of each part
+}
+
+func (l loading) read(dst []float32, first int) error {
+	if err := l.step(len(dst)); err != nil {
+		return err
+	}
+	return l.values(dst, first)
+}
+
+func (l loading) load(s Source, name string) error {
+	if l.p.Storage != nn.Dense {
+		return l.quantized(s, name)
+	}
+	n := l.p.Len()
+	values := make([]float32, min(n, chunk))
 	for at := 0; at < n; at += chunk {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		k := min(chunk, n-at)
-		if err := s.ReadAt(name, raw[:k*size], int64(at*size)); err != nil {
+		if err := l.read(values[:k], at); err != nil {
 			return err
 		}
-		decode(values[:k], raw[:k*size])
-		for i, v := range values[:k] {
-			if v-v != 0 {
-				return failure.Data("%s: element %d is %v; a model with such a weight can only give NaN", name, at+i, v)
-			}
-		}
-		if err := Upload(dev, p.Value.View(at, k), values[:k]); err != nil {
+		if err := Upload(l.dev, l.p.Value.View(at, k), values[:k]); err != nil {
 			return err
 		}
-		progress(k)
 	}
 	return nil
+}
+
+// Values gives a reader of a tensor's values from an element on, whatever it is
+// stored in. It refuses what is not finite; parts of a four-bit matrix are
+// whole blocks.
+func Values(s Source, name string) (func(dst []float32, first int) error, error) {
+	q, err := bnb.Find(s, name)
+	if err != nil {
+		return nil, err
+	}
+	if q != nil {
+		return q.Values()
+	}
+	dtype, _, _ := s.Lookup(name)
+	decode, size := decoder(dtype), dtype.Size()
+	var raw []byte
+	return func(dst []float32, first int) error {
+		if decode == nil {
+			return failure.Data("%s has type %s, want F32, BF16 or F16", name, dtype)
+		}
+		raw = slices.Grow(raw[:0], len(dst)*size)[:len(dst)*size]
+		if err := s.ReadAt(name, raw, int64(first)*int64(size)); err != nil {
+			return err
+		}
+		decode(dst, raw)
+		for i, v := range dst {
+			if v-v != 0 {
+				return failure.Data("%s: element %d is %v; a model with such a weight can only give NaN", name, first+i, v)
+			}
+		}
+		return nil
+	}, nil
 }
 
 // decoder gives the conversion of a file type to float32, nil if not read.

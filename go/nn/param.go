@@ -14,16 +14,29 @@ type Param struct {
 	Shape []int
 
 	// Trainable parameters lie in the flat buffers, in float32. Frozen ones lie
-	// in the frozen arena, in the compute type.
+	// in the frozen arena, in the compute type or, a matrix of a linear layer,
+	// as Storage says.
 	Trainable bool
+	Storage   Storage
 	Group     Group // of a trainable parameter
 	// Init gives the first values of a parameter that no checkpoint has; nil
 	// means that they are read from the base.
 	Init func(values []float32)
 
-	Value bindings.Tensor
+	Value bindings.Tensor // the codes of an NF4 matrix
 	Grad  bindings.Tensor // not valid if frozen
+	// The scales of an NF4 matrix (bindings.Weight).
+	Absmax, Nested, Offset bindings.Tensor
 }
+
+// Storage is how a frozen matrix lies in memory.
+type Storage uint8
+
+const (
+	Dense     Storage = iota
+	NF4               // four bits, a float32 scale for each block
+	NF4Double         // four bits, scales doubly quantised
+)
 
 // Group is how the optimizer treats a parameter.
 type Group struct {
@@ -42,7 +55,27 @@ func (p *Param) Len() int {
 
 // Weight is the parameter as the matrix of a linear layer.
 func (p *Param) Weight() bindings.Weight {
-	return bindings.Weight{Out: p.Shape[0], In: p.Shape[1], Data: p.Value}
+	return bindings.Weight{
+		Out: p.Shape[0], In: p.Shape[1], Data: p.Value,
+		Absmax: p.Absmax, Nested: p.Nested, Offset: p.Offset,
+	}
+}
+
+// place gives a frozen parameter its place.
+func (p *Param) place(m *bindings.Memory, t Types) {
+	if p.Storage == Dense {
+		p.Value = m.Alloc(bindings.Frozen, t.Compute, p.Shape...)
+		return
+	}
+	blocks := p.Len() / bindings.NF4Block
+	p.Value = m.Alloc(bindings.Frozen, bindings.U8, p.Shape[0], p.Shape[1]/2)
+	if p.Storage == NF4 {
+		p.Absmax = m.Alloc(bindings.Frozen, bindings.F32, blocks)
+		return
+	}
+	p.Absmax = m.Alloc(bindings.Frozen, bindings.U8, blocks)
+	p.Nested = m.Alloc(bindings.Frozen, bindings.F32, (blocks+bindings.NestedBlock-1)/bindings.NestedBlock)
+	p.Offset = m.Alloc(bindings.Frozen, bindings.F32, 1)
 }
 
 // value and grad are those of a parameter that may not exist.
@@ -122,7 +155,7 @@ func (s *Params) TrainableLen() (n int) {
 func (s *Params) Layout(m *bindings.Memory, t Types, training bool) {
 	for _, p := range s.All {
 		if !p.Trainable {
-			p.Value = m.Alloc(bindings.Frozen, t.Compute, p.Shape...)
+			p.place(m, t)
 		}
 	}
 	n := s.TrainableLen()

@@ -1,0 +1,125 @@
+package model
+
+import (
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/bindings/quant"
+	"github.com/graftlm/graft/go/bnb"
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/nn"
+)
+
+// Quantization is how the matrices of linear layers are stored: the values of
+// model.quant. Embeddings, norms, biases and the head stay as they are.
+type Quantization string
+
+const (
+	QuantAuto Quantization = "auto" // as in the checkpoint
+	QuantNone Quantization = "none" // in the compute type; a four-bit checkpoint is decoded
+	QuantNF4  Quantization = "nf4"  // in four bits; another checkpoint is quantised while it is read
+)
+
+// Quantize decides the storage of every linear layer, before the parameters
+// are laid out. A checkpoint that is quantised keeps its own: what it has left
+// in 16 bits stays so. double asks for doubly quantised scales otherwise.
+func (m *Model) Quantize(s bnb.Source, how Quantization, double bool) error {
+	ahead := false
+	for _, l := range m.Decoder.Linears() {
+		l.W.Storage = nn.Dense
+		q, err := m.find(s, l.W.Name)
+		if err != nil {
+			return err
+		}
+		if q == nil {
+			continue
+		}
+		ahead = true
+		if how != QuantNone {
+			l.W.Storage = storage(q.Double)
+		}
+	}
+	if ahead || how != QuantNF4 {
+		return nil
+	}
+	for _, l := range m.Decoder.Linears() {
+		if l.In()%bindings.NF4Block != 0 {
+			return failure.Config("model.quant: %s has %d inputs; nf4 needs a multiple of %d", l.Name, l.In(), bindings.NF4Block)
+		}
+		l.W.Storage = storage(double)
+	}
+	return nil
+}
+
+func storage(double bool) nn.Storage {
+	if double {
+		return nn.NF4Double
+	}
+	return nn.NF4
+}
+
+// find is bnb.Find under either name of a tensor.
+func (m *Model) find(s bnb.Source, name string) (*bnb.Tensor, error) {
+	for _, n := range aliases(name) {
+		if q, err := bnb.Find(s, n); q != nil || err != nil {
+			return q, err
+		}
+	}
+	return nil, nil
+}
+
+// quantized loads a matrix in four bits: as it lies in the checkpoint, or
+// quantised while it is read.
+func (l loading) quantized(s Source, name string) error {
+	q, err := bnb.Find(s, name)
+	if err != nil {
+		return err
+	}
+	at := 0
+	write := func(codes []byte) error {
+		part := l.p.Value.View(at, len(codes))
+		at += len(codes)
+		return l.dev.Upload(part, codes)
+	}
+	if q == nil {
+		absmax, err := bnb.Matrix{Name: name, Shape: l.p.Shape, Read: l.read}.Quantize(write)
+		if err != nil {
+			return err
+		}
+		w := quant.NF4{Absmax: absmax}
+		if l.p.Storage == nn.NF4Double {
+			w.Absmax = nil
+			w.AbsmaxCodes, w.Nested, w.Offset = quant.Double(absmax)
+		}
+		return l.scales(w)
+	}
+	codes := make([]byte, min(chunk, l.p.Value.Len()))
+	for n := l.p.Value.Len(); at < n; {
+		part := codes[:min(len(codes), n-at)]
+		if err := l.step(2 * len(part)); err != nil {
+			return err
+		}
+		if err := q.Codes(part, int64(at)); err != nil {
+			return err
+		}
+		if err := write(part); err != nil {
+			return err
+		}
+	}
+	w, err := q.Scales()
+	if err != nil {
+		return err
+	}
+	return l.scales(w)
+}
+
+func (l loading) scales(w quant.NF4) error {
+	if l.p.Storage == nn.NF4 {
+		return Upload(l.dev, l.p.Absmax, w.Absmax)
+	}
+	if err := l.dev.Upload(l.p.Absmax, w.AbsmaxCodes); err != nil {
+		return err
+	}
+	if err := Upload(l.dev, l.p.Nested, w.Nested); err != nil {
+		return err
+	}
+	return Upload(l.dev, l.p.Offset, []float32{w.Offset})
+}
