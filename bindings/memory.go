@@ -5,6 +5,9 @@ import "fmt"
 // Align is the alignment of every allocation in bytes, on every device.
 const Align = 256
 
+// Padded is the number of bytes that an allocation takes.
+func Padded(n int64) int64 { return (n + Align - 1) / Align * Align }
+
 // Memory is the arenas of one device. It knows offsets and no addresses: the
 // same code, with the same calls, makes the plan and lays out the run.
 type Memory struct {
@@ -51,7 +54,7 @@ func (m *Memory) Alloc(s Space, dtype DType, dims ...int) Tensor {
 	t := Tensor{DType: dtype, Shape: ShapeOf(dims...)}
 	t.Slot = Slot{Space: s, Index: int32(len(a.live)), Serial: m.serial, Offset: a.top, Bytes: t.Bytes()}
 	a.live = append(a.live, t)
-	a.top += (t.Slot.Bytes + Align - 1) / Align * Align
+	a.top += Padded(t.Slot.Bytes)
 	a.peak = max(a.peak, a.top)
 	if a.limit >= 0 && a.top > a.limit {
 		panic(fmt.Sprintf("bindings: %s: %d bytes planned, %d asked for", s, a.limit, a.top))

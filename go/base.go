@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/hub"
@@ -73,6 +74,16 @@ func types(dtype string, files *hub.Model) (nn.Types, error) {
 		return nn.BFloat, nil
 	}
 	return nn.Types{}, failure.Config("model.dtype: %q, want auto, f32 or bf16", dtype)
+}
+
+// Quantized reports whether the checkpoint is in four bits.
+func (b *Base) Quantized() bool {
+	for _, n := range b.Files.Names() {
+		if bnb.IsState(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // Template gives the chat template of a setting: tokenizer (the model's own),

@@ -97,6 +97,9 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	if err := r.Model.Check(r.Base.Files); err != nil {
 		return err
 	}
+	if err := r.Model.Quantize(r.Base.Files, model.Quantization(c.Model.Quant), c.Model.Double); err != nil {
+		return err
+	}
 	if err := r.readData(ctx); err != nil {
 		return err
 	}
@@ -215,7 +218,8 @@ func (r *Run) identify() (map[string]string, error) {
 	// Where things lie, and what only reports, may change.
 	d, t := r.Config.Data, r.Config.Train
 	d.Train, d.Eval, d.Cache, d.Preflight, t.OutputDir, t.MaxSkipped = nil, nil, "", "", "", 0
-	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v", r.Config.Method, d, t, r.Config.Optim, r.Base.Types)
+	stored := r.Config.Model.Quant + fmt.Sprint(r.Config.Model.Double)
+	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v|%s", r.Config.Method, d, t, r.Config.Optim, r.Base.Types, stored)
 	s := sha256.Sum256([]byte(settings))
 	return map[string]string{"base": base, "data": r.rows.Fingerprint(), "configuration": hex.EncodeToString(s[:])}, nil
 }

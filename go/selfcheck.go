@@ -87,6 +87,9 @@ func gradients(ctx context.Context, b *Base, backend bindings.Backend, types nn.
 	if err := (lora.Config{R: 8, Alpha: 16, Targets: []string{"all-linear"}}).Attach(m, 1); err != nil {
 		return nil, 0, err
 	}
+	if err := m.Quantize(b.Files, model.QuantAuto, true); err != nil {
+		return nil, 0, err
+	}
 	bucket := nn.Bucket{Tokens: len(batch[0].IDs), Sequences: 1, Targets: len(batch[0].Rows)}
 	e, err := train.NewEngine(backend, plan.Job{Model: m, Types: types, Profile: backend.Profile(), Train: []nn.Bucket{bucket}}, 1)
 	if err != nil {

@@ -19,8 +19,9 @@ type SpeakerOptions struct {
 	Device    string
 	Threads   int
 	DType     string
-	MaxTokens int // prompt and answer; 0: 2048, or what the model was made for
-	Sequences int // served at once; 0: 1
+	Quant     model.Quantization // as model.quant; "" is auto
+	MaxTokens int                // prompt and answer; 0: 2048, or what the model was made for
+	Sequences int                // served at once; 0: 1
 	Backend   bindings.Backend
 	Progress  func(what string, done, total int64)
 }
@@ -68,6 +69,9 @@ func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
 		}
 	}
 	if err := m.Check(b.Files); err != nil {
+		return nil, err
+	}
+	if err := m.Quantize(b.Files, o.Quant, true); err != nil {
 		return nil, err
 	}
 	g, err := generate.Open(ctx, backend, generate.Options{

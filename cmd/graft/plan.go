@@ -44,7 +44,7 @@ func describe(to io.Writer, r *graft.Run) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	p, base, trainable := r.Plan, r.Model.BaseLen(), r.Model.Params.TrainableLen()
 	fmt.Fprintf(w, "base\t%s (%s, %s parameters, %s)\n", r.Base.Dir, r.Base.Config.Family, count(base), r.Base.Types.Compute)
-	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Method.Name(), count(trainable), 100*float64(trainable)/float64(base))
+	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
 	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)
 	if d := r.Data; d.Skipped+d.Truncated+d.Dropped > 0 {
@@ -67,6 +67,9 @@ func describe(to io.Writer, r *graft.Run) {
 		{"activations", x.Activations}, {"staging", x.Staging}, {"workspace", x.Workspace}, {"other", x.Other},
 	} {
 		fmt.Fprintf(w, "\t%s\t%s\t%d bytes\n", part.name, size(part.bytes), part.bytes)
+	}
+	if x.Saved > 0 {
+		fmt.Fprintf(w, "\tnf4 saves\t%s\t%d bytes against %s\n", size(x.Saved), x.Saved, r.Base.Types.Compute)
 	}
 	fmt.Fprintf(w, "micro-step\t%.3g GFLOP for %d tokens, %d operations\n", p.FLOPs/1e9, p.Bucket.Tokens, p.Calls)
 	w.Flush()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/bindings/quant"
@@ -29,6 +30,9 @@ const (
 
 // maxState bounds the JSON of a quant state; that of bitsandbytes has 200 bytes.
 const maxState = 4096
+
+// IsState reports whether a tensor is the quant state of a four-bit matrix.
+func IsState(name string) bool { return strings.HasSuffix(name, statePart) }
 
 // state is the JSON of a quant state.
 type state struct {

@@ -46,7 +46,7 @@ func (c *Config) check() error {
 		return at("model.quant", "is nf4, and full fine-tuning needs weights that can change; use method.type qlora")
 	case c.Method.Type == "qlora" && c.Model.Quant == "none":
 		return at("model.quant", "is none, and qlora is lora over a base in four bits; use method.type lora")
-	case kin(c.Method.Type) == "lora" && c.Method.Targets.None():
+	case c.Method.Kind() == "lora" && c.Method.Targets.None():
 		return at("method.target_modules", "selects nothing; use all-linear or a list of names")
 	}
 	return nil

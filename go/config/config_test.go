@@ -39,7 +39,7 @@ func parse(t *testing.T, text string, sets ...string) *config.Config {
 func TestReadsARun(t *testing.T) {
 	c := parse(t, run, "optim.betas=[0.8,0.99]", "train.seed=7", "model.path=my model")
 	assert.Equal(t, "cpu", c.Device)
-	assert.Equal(t, config.Model{Path: "my model", DType: "bf16"}, c.Model)
+	assert.Equal(t, config.Model{Path: "my model", DType: "bf16", Quant: "auto", Double: true}, c.Model)
 	assert.Equal(t, 8, c.Method.R)
 	assert.Equal(t, config.Modules{Names: []string{"q_proj", "v_proj"}}, c.Method.Targets)
 	assert.Equal(t, map[string]int{`layers\.0\..*`: 4}, c.Method.RankPattern)
@@ -87,45 +87,47 @@ func TestRefusals(t *testing.T) {
 		bomb.WriteString(c + "x: &" + c + "x [*a0, *a0, *a0]\n")
 	}
 	for text, says := range map[string]string{
-		"\n\n\n\n\nmethod:\n  lora_rnak: 8\n":       `run.yaml:7: unknown key "lora_rnak" (did you mean "r"?)`,
-		"train: {learning_rate: 1}":                 `run.yaml:1: unknown key "learning_rate" (did you mean "optim.learning_rate"?)`,
-		"learning_rate: 1":                          `did you mean "optim.learning_rate"?`,
-		"optim: {lr: 1e-4}":                         `unknown key "lr" (did you mean "learning_rate"?)`,
-		"qqqqqqqqqqqq: 1":                           `unknown key "qqqqqqqqqqqq"; the file has device, threads, model`,
-		"log: {zzzzzzzzzzz: 1}":                     `unknown key "log.zzzzzzzzzzz"; log has every, jsonl`,
-		"data: {train: [{path: x, fromat: text}]}":  `unknown key "fromat" (did you mean "format"?)`,
-		"optim:\n  eps: 1\n  name: adamw\n  eps: 2": `run.yaml:4: key "eps" already set on line 2`,
-		"device: cpu\ndevice: cpu":                  `run.yaml:2: key "device" already set on line 1`,
-		"optim:\n  learning_rate: fast":             `run.yaml:2: optim.learning_rate: want a number, got "fast"`,
-		"optim: {learning_rate: NaN}":               "optim.learning_rate: must be finite and in (0, 1], got NaN",
-		"optim: {learning_rate: .nan}":              "must be finite and in (0, 1], got .nan",
-		"optim: {learning_rate: -.inf}":             "must be finite and in (0, 1], got -.inf",
-		"optim: {learning_rate: -1}":                "must be finite and in (0, 1], got -1",
-		"optim: {learning_rate: 1e9}":               "must be finite and in (0, 1], got 1e9",
-		"optim: {learning_rate: 1e999}":             "must be finite and in (0, 1], got 1e999",
-		"optim: {learning_rate: 0}":                 "must be finite and in (0, 1], got 0",
-		`optim: {learning_rate: "1e-4"}`:            `want a number, got "1e-4"`,
-		"optim: {betas: [0.9]}":                     "optim.betas: want a list of 2 numbers, got a list",
-		"optim: {betas: [0.9, 1.0]}":                "optim.betas: must be finite and in [0, 1), got 1.0",
-		"optim: 3":                                  "optim must be an object of keys, got 3; optim has name, learning_rate",
-		"method: {r: 0}":                            "method.r: must be in [1, 65536], got 0",
-		"method: {r: -4}":                           "method.r: must be in [1, 65536], got -4",
-		"method: {r: 1.5}":                          "method.r: want a whole number, got 1.5",
-		"method: {r: 0x10}":                         "method.r: want a whole number, got 0x10",
-		"method: {lora_alpha: 0}":                   "method.lora_alpha: must be finite and in (0, 1e6], got 0",
-		"method: {lora_dropout: 1.0}":               "method.lora_dropout: must be finite and in [0, 1), got 1.0",
-		"method: {type: lroa}":                      `method.type: "lroa" is not one of full, lora (did you mean "lora"?)`,
-		"method: {type: qlora}":                     `"qlora" is not one of full, lora`,
-		"method: {type: full, r: 8}":                "method.r has no effect with method.type full; remove it",
-		"method: {target_modules: 'q_proj,v_proj'}": "write a list: [q_proj,v_proj]",
-		"method: {target_modules: []}":              "selects nothing",
-		"method: {target_modules: {a: b}}":          "want all-linear, a list of names or a regular expression, got an object",
-		"method: {rank_pattern: {a: 0}}":            "method.rank_pattern.a: must be in [1, 65536], got 0",
-		"method: {layers_to_transform: [0, -1]}":    "method.layers_to_transform[1]: must be in [0, 4095], got -1",
-		"train: {max_steps: 1e30}":                  "1e30 is too large",
-		"train: {max_steps: 99999999999999999999}":  "is too large",
-		"train: {micro_batch_size: 0}":              "train.micro_batch_size: must be in [1, 1e6], got 0",
-		"train: {num_epochs: 0}":                    "nothing would be trained",
+		"\n\n\n\n\nmethod:\n  lora_rnak: 8\n":         `run.yaml:7: unknown key "lora_rnak" (did you mean "r"?)`,
+		"train: {learning_rate: 1}":                   `run.yaml:1: unknown key "learning_rate" (did you mean "optim.learning_rate"?)`,
+		"learning_rate: 1":                            `did you mean "optim.learning_rate"?`,
+		"optim: {lr: 1e-4}":                           `unknown key "lr" (did you mean "learning_rate"?)`,
+		"qqqqqqqqqqqq: 1":                             `unknown key "qqqqqqqqqqqq"; the file has device, threads, model`,
+		"log: {zzzzzzzzzzz: 1}":                       `unknown key "log.zzzzzzzzzzz"; log has every, jsonl`,
+		"data: {train: [{path: x, fromat: text}]}":    `unknown key "fromat" (did you mean "format"?)`,
+		"optim:\n  eps: 1\n  name: adamw\n  eps: 2":   `run.yaml:4: key "eps" already set on line 2`,
+		"device: cpu\ndevice: cpu":                    `run.yaml:2: key "device" already set on line 1`,
+		"optim:\n  learning_rate: fast":               `run.yaml:2: optim.learning_rate: want a number, got "fast"`,
+		"optim: {learning_rate: NaN}":                 "optim.learning_rate: must be finite and in (0, 1], got NaN",
+		"optim: {learning_rate: .nan}":                "must be finite and in (0, 1], got .nan",
+		"optim: {learning_rate: -.inf}":               "must be finite and in (0, 1], got -.inf",
+		"optim: {learning_rate: -1}":                  "must be finite and in (0, 1], got -1",
+		"optim: {learning_rate: 1e9}":                 "must be finite and in (0, 1], got 1e9",
+		"optim: {learning_rate: 1e999}":               "must be finite and in (0, 1], got 1e999",
+		"optim: {learning_rate: 0}":                   "must be finite and in (0, 1], got 0",
+		`optim: {learning_rate: "1e-4"}`:              `want a number, got "1e-4"`,
+		"optim: {betas: [0.9]}":                       "optim.betas: want a list of 2 numbers, got a list",
+		"optim: {betas: [0.9, 1.0]}":                  "optim.betas: must be finite and in [0, 1), got 1.0",
+		"optim: 3":                                    "optim must be an object of keys, got 3; optim has name, learning_rate",
+		"method: {r: 0}":                              "method.r: must be in [1, 65536], got 0",
+		"method: {r: -4}":                             "method.r: must be in [1, 65536], got -4",
+		"method: {r: 1.5}":                            "method.r: want a whole number, got 1.5",
+		"method: {r: 0x10}":                           "method.r: want a whole number, got 0x10",
+		"method: {lora_alpha: 0}":                     "method.lora_alpha: must be finite and in (0, 1e6], got 0",
+		"method: {lora_dropout: 1.0}":                 "method.lora_dropout: must be finite and in [0, 1), got 1.0",
+		"method: {type: lroa}":                        `method.type: "lroa" is not one of full, lora, qlora (did you mean "lora"?)`,
+		`method: {type: qlroa}`:                       `"qlroa" is not one of full, lora, qlora (did you mean "qlora"?)`,
+		"method: {type: full}\nmodel: {quant: nf4}":   "model.quant is nf4, and full fine-tuning needs weights that can change; use method.type qlora",
+		"method: {type: qlora}\nmodel: {quant: none}": "model.quant is none, and qlora is lora over a base in four bits; use method.type lora",
+		"method: {type: full, r: 8}":                  "method.r has no effect with method.type full; remove it",
+		"method: {target_modules: 'q_proj,v_proj'}":   "write a list: [q_proj,v_proj]",
+		"method: {target_modules: []}":                "selects nothing",
+		"method: {target_modules: {a: b}}":            "want all-linear, a list of names or a regular expression, got an object",
+		"method: {rank_pattern: {a: 0}}":              "method.rank_pattern.a: must be in [1, 65536], got 0",
+		"method: {layers_to_transform: [0, -1]}":      "method.layers_to_transform[1]: must be in [0, 4095], got -1",
+		"train: {max_steps: 1e30}":                    "1e30 is too large",
+		"train: {max_steps: 99999999999999999999}":    "is too large",
+		"train: {micro_batch_size: 0}":                "train.micro_batch_size: must be in [1, 1e6], got 0",
+		"train: {num_epochs: 0}":                      "nothing would be trained",
 		"train: {micro_batch_size: 1000000, gradient_accumulation_steps: 1000000}": "is too large; a step holds at most",
 		"model: {path: 3}":                          "model.path: want text, got 3; put it in quotes",
 		"model: {path: [a]}":                        "model.path: want text, got a list",
@@ -245,4 +247,22 @@ func TestCheckOutput(t *testing.T) {
 	assert.ErrorContains(t, check(filepath.Join(model, "out"), false), "lies in the model directory")
 	assert.ErrorContains(t, check(filepath.Join(dir, "link/out"), true), "lies in the model directory")
 	assert.ErrorIs(t, check(full, false), failure.ErrConfig)
+}
+
+// TestQLoRAIsLoRA: it has the keys and defaults of LoRA, and a base in four
+// bits, wherever method.type is written.
+func TestQLoRAIsLoRA(t *testing.T) {
+	for _, text := range []string{"method: {type: qlora, r: 8}", "model: {path: m}\nmethod: {r: 8, type: qlora}"} {
+		c := parse(t, text)
+		assert.Equal(t, "nf4", c.Model.Quant)
+		assert.Equal(t, "default for qlora", c.Origin("model.quant"))
+		assert.Equal(t, 8, c.Method.R)
+		assert.Equal(t, 2e-4, c.Optim.LearningRate)
+		assert.Equal(t, "default for qlora", c.Origin("optim.learning_rate"))
+		again := parse(t, string(c.Resolved()))
+		assert.Equal(t, c.Method, again.Method)
+		assert.Equal(t, c.Model, again.Model)
+	}
+	assert.Equal(t, "auto", parse(t, "method: {type: lora}").Model.Quant)
+	assert.Equal(t, "auto", parse(t, "method: {type: qlora}", "method.type=lora").Model.Quant)
 }

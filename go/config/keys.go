@@ -64,6 +64,9 @@ func kin(method string) string {
 	return method
 }
 
+// Kind is the method of method.type: several types may be one method.
+func (m Method) Kind() string { return kin(m.Type) }
+
 // own is the default that a key has for a method alone.
 func (f field) own(method string) (string, bool) {
 	if method == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -68,8 +69,9 @@ func describe(f field) string {
 			text += fmt.Sprintf(" Default for %s: %s.", method, d)
 		}
 	}
-	if only := f.only(); only != nil {
-		text += fmt.Sprintf(" With method.type %s only.", strings.Join(only, " or "))
+	if f.only() != nil {
+		of := slices.DeleteFunc(methods(), func(m string) bool { return !f.means(m) })
+		text += fmt.Sprintf(" With method.type %s only.", strings.Join(of, " or "))
 	}
 	return text
 }

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/hub"
 	"github.com/graftlm/graft/go/model"
@@ -62,13 +61,7 @@ func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[stri
 	if found != len(adapted) {
 		return failure.Data("the base has %d of the %d layers that the adapter changes: the adapter is for another base", found, len(adapted))
 	}
-	const shard = 5_000_000_000
-	return atomicfs.WriteDir(dir, func(d *atomicfs.Dir) error {
-		if err := base.Copy(d); err != nil {
-			return err
-		}
-		return hub.WriteSharded(d, tensors, shard)
-	})
+	return write(base, tensors, dir, nil)
 }
 
 // add adds the update of a layer to its weight, in the weight's own type.

@@ -93,10 +93,10 @@ func (m *Model) Pooler() *nn.Linear {
 	return l
 }
 
-// aliases are the names under which a checkpoint may have a parameter, the
+// Names are those under which a checkpoint may have a parameter, the
 // usual one first: without the prefix in checkpoints of base models, and gamma
 // and beta in those of old BERTs.
-func aliases(name string) []string {
+func Names(name string) []string {
 	all := []string{name}
 	for _, prefix := range []string{"model.", "bert."} {
 		if short, ok := strings.CutPrefix(name, prefix); ok {

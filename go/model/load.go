@@ -70,7 +70,7 @@ func (m *Model) Check(s Source) error {
 
 // lookup finds a tensor under one of its names.
 func (m *Model) lookup(s Source, name string) (string, []int, bool) {
-	for _, n := range aliases(name) {
+	for _, n := range Names(name) {
 		if _, shape, ok := s.Lookup(n); ok {
 			return n, shape, true
 		}

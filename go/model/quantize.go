@@ -18,33 +18,35 @@ const (
 	QuantNF4  Quantization = "nf4"  // in four bits; another checkpoint is quantised while it is read
 )
 
-// Quantize decides the storage of every linear layer, before the parameters
-// are laid out. A checkpoint that is quantised keeps its own: what it has left
-// in 16 bits stays so. double asks for doubly quantised scales otherwise.
+// Quantize decides the storage of every linear layer, after a method has marked
+// what is trained and before the parameters are laid out. A checkpoint that is
+// quantised keeps its own: what it has left in 16 bits stays so. double asks
+// for doubly quantised scales otherwise.
 func (m *Model) Quantize(s bnb.Source, how Quantization, double bool) error {
-	ahead := false
+	ahead := map[*nn.Linear]*bnb.Tensor{}
 	for _, l := range m.Decoder.Linears() {
-		l.W.Storage = nn.Dense
 		q, err := m.find(s, l.W.Name)
 		if err != nil {
 			return err
 		}
-		if q == nil {
-			continue
+		if q != nil {
+			ahead[l] = q
 		}
-		ahead = true
-		if how != QuantNone {
-			l.W.Storage = storage(q.Double)
-		}
-	}
-	if ahead || how != QuantNF4 {
-		return nil
 	}
 	for _, l := range m.Decoder.Linears() {
-		if l.In()%bindings.NF4Block != 0 {
+		q := ahead[l]
+		switch {
+		case how == QuantNone || len(ahead) > 0 && q == nil || len(ahead) == 0 && how != QuantNF4:
+			continue
+		case l.W.Trainable:
+			return failure.Config("model.quant: %s is trained and can not be in four bits; use method.type qlora, or model.quant none, which decodes the base", l.W.Name)
+		case l.In()%bindings.NF4Block != 0:
 			return failure.Config("model.quant: %s has %d inputs; nf4 needs a multiple of %d", l.Name, l.In(), bindings.NF4Block)
+		case q != nil:
+			l.W.Storage = storage(q.Double)
+		default:
+			l.W.Storage = storage(double)
 		}
-		l.W.Storage = storage(double)
 	}
 	return nil
 }
@@ -58,7 +60,7 @@ func storage(double bool) nn.Storage {
 
 // find is bnb.Find under either name of a tensor.
 func (m *Model) find(s bnb.Source, name string) (*bnb.Tensor, error) {
-	for _, n := range aliases(name) {
+	for _, n := range Names(name) {
 		if q, err := bnb.Find(s, n); q != nil || err != nil {
 			return q, err
 		}

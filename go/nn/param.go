@@ -78,6 +78,19 @@ func (p *Param) place(m *bindings.Memory, t Types) {
 	p.Offset = m.Alloc(bindings.Frozen, bindings.F32, 1)
 }
 
+// Saved is the number of bytes that the storage of a parameter which has a
+// place takes less than the compute type would.
+func (p *Param) Saved(t Types) int64 {
+	if p.Storage == Dense {
+		return 0
+	}
+	n := bindings.Padded(int64(p.Len()) * t.Compute.Size())
+	for _, x := range p.Weight().Tensors() {
+		n -= bindings.Padded(x.Bytes())
+	}
+	return n
+}
+
 // value and grad are those of a parameter that may not exist.
 func value(p *Param) bindings.Tensor {
 	if p == nil {

@@ -106,6 +106,7 @@ type Plan struct {
 // Parts are the bytes by what they hold. They add up to the total of Bytes.
 type Parts struct {
 	Weights     int64 `json:"weights"`     // frozen base
+	Saved       int64 `json:"saved"`       // what four-bit matrices take less than in the compute type; no part of the sum
 	Parameters  int64 `json:"parameters"`  // trainable
 	Gradients   int64 `json:"gradients"`   //
 	Optimizer   int64 `json:"optimizer"`   // two moments
@@ -167,6 +168,9 @@ func (p *Placed) parts(b bindings.Plan) Parts {
 	}
 	if s.Grads.Valid() {
 		x.Gradients, x.Optimizer = s.Grads.Bytes(), s.ExpAvg.Bytes()+s.ExpAvgSq.Bytes()
+	}
+	for _, q := range s.All {
+		x.Saved += q.Saved(p.Types)
 	}
 	x.Other = b[bindings.Trainable] - x.Parameters - x.Gradients - x.Optimizer
 	return x

@@ -42,8 +42,16 @@ type setting struct {
 	method method.Method
 	// adapter is the directory of first values; "" leaves those of the method.
 	adapter string
+	// quant and single are how the base is stored; "" is as the checkpoint is.
+	quant   model.Quantization
+	single  bool // scales are not quantised in turn
 	hyper   nn.Hyper
 	buckets [][]data.MicroBatch
+}
+
+func (s setting) quantize(t *testing.T, m *model.Model) {
+	t.Helper()
+	require.NoError(t, m.Quantize(s.source, s.quant, !s.single))
 }
 
 // open gives an engine with the weights loaded.
@@ -51,6 +59,7 @@ func open(t *testing.T, k kind, s setting) *train.Engine {
 	t.Helper()
 	m := model.New(s.config)
 	require.NoError(t, s.method.Attach(m, 7))
+	s.quantize(t, m)
 	var buckets []nn.Bucket
 	for _, batches := range s.buckets {
 		for _, b := range batches {
@@ -129,6 +138,7 @@ func logits(t *testing.T, k kind, s setting, row data.Row) []float64 {
 	if s.method != nil {
 		require.NoError(t, s.method.Attach(m, 7))
 	}
+	s.quantize(t, m)
 	batch := data.Flatten([]data.Row{row})
 	bucket := nn.Bucket{Tokens: len(batch.IDs), Sequences: 1}
 	backend := k.open()

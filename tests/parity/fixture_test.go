@@ -36,6 +36,7 @@ type fixture struct {
 	} `json:"losses"`
 	Methods map[string]course          `json:"methods"`
 	Ropes   map[string]json.RawMessage `json:"ropes"`
+	Decoded map[string]string          `json:"decoded"` // SHA-256
 
 	tensors map[string][]float32
 }

@@ -8,9 +8,10 @@ if [ -z "${PYTHON:-}" ]; then
 	PYTHON=$PWD/.cache/parity/bin/python
 	if [ ! -x "$PYTHON" ]; then
 		python3 -m venv .cache/parity
-		"$PYTHON" -m pip install -q torch==2.15.0 transformers==5.23.0 peft==0.21.2
+		"$PYTHON" -m pip install -q torch==2.15.0 transformers==5.23.0 peft==0.21.2 bitsandbytes==0.50.2 accelerate
 	fi
 fi
 # PEFT writes sets of names in the order of their hashes.
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_fixtures.py
+PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_qlora.py
 go test -count=1 ./tests/parity -args -python "$PYTHON"

@@ -19,7 +19,7 @@ var kinds = []method.Kind{
 	lora.Kind,
 }
 
-// Names lists the values of method.type.
+// Names lists the methods.
 func Names() (all []string) {
 	for _, k := range kinds {
 		all = append(all, k.Name)
@@ -29,7 +29,7 @@ func Names() (all []string) {
 
 // New makes the method that the settings of a run ask for.
 func New(c config.Method, b method.Base) (method.Method, error) {
-	i := slices.IndexFunc(kinds, func(k method.Kind) bool { return k.Name == c.Type })
+	i := slices.IndexFunc(kinds, func(k method.Kind) bool { return k.Name == c.Kind() })
 	if i < 0 {
 		return nil, failure.Config("method.type: %q is not one of %s", c.Type, strings.Join(Names(), ", "))
 	}

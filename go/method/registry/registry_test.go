@@ -15,17 +15,19 @@ import (
 
 // TestEveryTypeHasAMethod: what a run file may ask for is what there is.
 func TestEveryTypeHasAMethod(t *testing.T) {
+	var types []string
 	for _, k := range config.Keys() {
 		if k.Path == "method.type" {
-			require.ElementsMatch(t, strings.Split(k.Allowed, ", "), Names())
+			types = strings.Split(k.Allowed, ", ")
 		}
 	}
-	for _, name := range Names() {
+	require.Subset(t, types, Names())
+	for _, name := range types {
 		c, err := config.Parse("run.yaml", []byte("method: {type: "+name+"}"), nil)
 		require.NoError(t, err)
 		m, err := New(c.Method, method.Base{Dir: "base"})
 		require.NoError(t, err)
-		require.Equal(t, name, m.Name())
+		require.Equal(t, c.Method.Kind(), m.Name())
 		require.Contains(t, []string{method.Adapter, method.Model}, m.Output())
 	}
 	_, err := New(config.Method{Type: "absent"}, method.Base{})
