@@ -126,6 +126,15 @@ type Ops interface {
 	// it leaves all of them as they are when norm[2] is 0.
 	AdamW(p, m, v, g, norm, lr Tensor, h AdamWHyper)
 
+	// AdamW8 is AdamW with the moments in eight bits (arXiv 2110.02861): m [n]
+	// u8 are codes of the signed dynamic map of bitsandbytes, v [n] u8 of the
+	// unsigned one, times a scale for each StateBlock elements, which the last
+	// block may have fewer of. They are decoded, p is updated from the new
+	// moments as they are, and these are coded again: the new scale is the
+	// largest magnitude of its block, a code that of the value nearest to
+	// moment/scale. Zeros are a fresh state.
+	AdamW8(p, m, v, mScale, vScale, g, norm, lr Tensor, h AdamWHyper)
+
 	// Sample draws one token for each row of logits. ids [n] i32.
 	Sample(ids Tensor, s SampleArgs)
 }
@@ -154,10 +163,11 @@ type Weight struct {
 	Absmax, Nested, Offset Tensor
 }
 
-// Sizes of the blocks of NF4 weights.
+// Sizes of the blocks of NF4 weights, and of moments in eight bits.
 const (
 	NF4Block    = 64
 	NestedBlock = 256
+	StateBlock  = 256
 )
 
 // NF4 reports whether the weight is stored in four bits.

@@ -108,6 +108,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	r.Model.Params.EightBit = c.Optim.State == "8bit"
 	r.Job = plan.Job{
 		Model: r.Model, Types: r.Base.Types, Profile: r.Backend.Profile(),
 		Hyper: nn.Hyper{

@@ -161,6 +161,22 @@ func (d *Device) AdamW(p, m, v, g, norm, lr bindings.Tensor, h bindings.AdamWHyp
 	c.done(0)
 }
 
+func (d *Device) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h bindings.AdamWHyper) {
+	c := d.call("adamw8")
+	c.adds("p", p, exact, p.Shape.Dims()...)
+	blocks := (p.Len() + bindings.StateBlock - 1) / bindings.StateBlock
+	for _, o := range []operand{{"m", m}, {"v", v}} {
+		c.adds(o.name, o.t, bytes, p.Len())
+	}
+	for _, o := range []operand{{"scale of m", mScale}, {"scale of v", vScale}} {
+		c.adds(o.name, o.t, of(p.DType), blocks)
+	}
+	c.reads("g", g, of(p.DType), p.Shape.Dims()...)
+	c.reads("norm", norm, of(p.DType), 4)
+	c.reads("lr", lr, of(p.DType), 1)
+	c.done(0)
+}
+
 func (d *Device) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 	c := d.call("sample")
 	n, v := s.Logits.Rows(), s.Logits.Cols()

@@ -185,6 +185,18 @@ func (d *device) AdamW(p, m, v, g, norm, lr bindings.Tensor, h bindings.AdamWHyp
 	}
 }
 
+func (d *device) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h bindings.AdamWHyper) {
+	args := C.graft_adamw8_args{
+		p: d.tensor(p), m: d.tensor(m), v: d.tensor(v), m_scale: d.tensor(mScale), v_scale: d.tensor(vScale),
+		g: d.tensor(g), norm: d.tensor(norm), lr: d.tensor(lr),
+		beta1: C.float(h.Beta1), beta2: C.float(h.Beta2), eps: C.float(h.Eps),
+		weight_decay: C.float(h.WeightDecay), lr_scale: C.float(h.LRScale),
+	}
+	if d.ready("adamw8", C.graft_has_adamw8(d.api)) {
+		d.fail("adamw8", d.take(C.graft_call_adamw8(d.api, d.context, &args)))
+	}
+}
+
 func (d *device) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 	args := C.graft_sample_args{
 		ids: d.tensor(ids), logits: d.tensor(s.Logits), seen: d.tensor(s.Seen), seed: d.tensor(s.Seed),

@@ -54,6 +54,7 @@ GRAFT_TRAMPOLINE(layer_norm_backward)
 GRAFT_TRAMPOLINE(pool)
 GRAFT_TRAMPOLINE(pool_backward)
 GRAFT_TRAMPOLINE(classification_loss)
+GRAFT_TRAMPOLINE(adamw8)
 #undef GRAFT_TRAMPOLINE
 
 #endif

@@ -12,6 +12,7 @@
 #include "../../csrc/cpu/swiglu.cc"
 #include "../../csrc/cpu/attention.cc"
 #include "../../csrc/cpu/attention_bf16.cc"
+#include "../../csrc/cpu/dynamic.cc"
 #include "../../csrc/cpu/weight.cc"
 #include "../../csrc/cpu/gemm.cc"
 #include "../../csrc/cpu/gemm_avx2.cc"

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/bindings/quant"
 )
 
 func (d *device[F]) GradNorm(norm, g, loss bindings.Tensor, maxNorm float64) {
@@ -33,14 +34,21 @@ func (d *device[F]) AdamW(p, m, v, g, norm, lr bindings.Tensor, h bindings.AdamW
 	if !d.begin("adamw", p, m, v, g, norm, lr) {
 		return
 	}
-	state := d.load(norm)
-	if state[2] == 0 {
+	if d.load(norm)[2] == 0 {
 		return
 	}
 	ps, ms, vs := d.load(p), d.load(m), d.load(v)
-	clip, steps, rate := float64(state[1]), float64(state[3]), float64(d.load(lr)[0])*h.LRScale
+	update(ps, ms, vs, d.load(g), d.load(norm), float64(d.load(lr)[0]), h)
+	d.store(p, ps)
+	d.store(m, ms)
+	d.store(v, vs)
+}
+
+// update is one step on values and moments.
+func update[F real](ps, ms, vs, g, norm []F, lr float64, h bindings.AdamWHyper) {
+	clip, steps, rate := float64(norm[1]), float64(norm[3]), lr*h.LRScale
 	c1, c2 := 1-math.Pow(h.Beta1, steps), math.Sqrt(1-math.Pow(h.Beta2, steps))
-	for i, gi := range d.load(g) {
+	for i, gi := range g {
 		grad := float64(gi) * clip
 		first := h.Beta1*float64(ms[i]) + (1-h.Beta1)*grad
 		second := h.Beta2*float64(vs[i]) + (1-h.Beta2)*grad*grad
@@ -48,7 +56,41 @@ func (d *device[F]) AdamW(p, m, v, g, norm, lr bindings.Tensor, h bindings.AdamW
 		ms[i], vs[i] = F(first), F(second)
 		ps[i] = F(decayed - rate/c1*first/(math.Sqrt(second)/c2+h.Eps))
 	}
+}
+
+// AdamW8 decodes the moments, updates, and codes them again.
+func (d *device[F]) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h bindings.AdamWHyper) {
+	d.types.AdamW8(p, m, v, mScale, vScale, g, norm, lr, h)
+	if !d.begin("adamw8", p, mScale, vScale, g, norm, lr) {
+		return
+	}
+	if d.load(norm)[2] == 0 {
+		return
+	}
+	ps, mc, vc, ss, ts := d.load(p), slice[byte](d, m), slice[byte](d, v), d.load(mScale), d.load(vScale)
+	ms, vs := make([]F, len(ps)), make([]F, len(ps))
+	for i := range ps {
+		ms[i] = F(quant.Signed[mc[i]]) * ss[i/bindings.StateBlock]
+		vs[i] = F(quant.Unsigned[vc[i]]) * ts[i/bindings.StateBlock]
+	}
+	update(ps, ms, vs, d.load(g), d.load(norm), float64(d.load(lr)[0]), h)
+	for b := range ss {
+		from, to := b*bindings.StateBlock, min((b+1)*bindings.StateBlock, len(ps))
+		ss[b] = code(mc[from:to], ms[from:to], quant.NearestSigned)
+		ts[b] = code(vc[from:to], vs[from:to], quant.NearestUnsigned)
+	}
 	d.store(p, ps)
-	d.store(m, ms)
-	d.store(v, vs)
+	d.store(mScale, ss)
+	d.store(vScale, ts)
+}
+
+// code writes the codes of a block and gives its scale.
+func code[F real](codes []byte, values []F, nearest func(float32) byte) (scale F) {
+	for _, v := range values {
+		scale = max(scale, max(v, -v))
+	}
+	for i, v := range values {
+		codes[i] = nearest(float32(v / max(scale, 1e-38)))
+	}
+	return scale
 }

@@ -122,6 +122,7 @@ graft_api make_table() {
     GRAFT_ENTRY(pool);
     GRAFT_ENTRY(pool_backward);
     GRAFT_ENTRY(classification_loss);
+    GRAFT_ENTRY(adamw8);
     return api;
 }
 

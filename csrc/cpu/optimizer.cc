@@ -1,7 +1,9 @@
 // grad_norm and adamw (Loshchilov and Hutter, arXiv 1711.05101, in the form of
-// torch.optim.AdamW).
+// torch.optim.AdamW), the latter with moments in float32 or in eight bits
+// (Dettmers and others, arXiv 2110.02861).
 #include <cmath>
 
+#include "dynamic.h"
 #include "simd.h"
 
 namespace graft::cpu {
@@ -9,6 +11,7 @@ namespace graft::cpu {
 struct AdamWStep {
     float keep, beta1, beta2, rate, root, eps, clip;
 };
+constexpr int64_t kStateBlock = 256;  // moments that share a scale
 }  // namespace graft::cpu
 
 #define GRAFT_KERNELS "optimizer_body.h"
@@ -46,6 +49,20 @@ graft_status* grad_norm(graft_context* context, const graft_grad_norm_args* a) {
     return nullptr;
 }
 
+namespace {
+template <class Args> AdamWStep step_of(const Args& a) {
+    const float* norm = data<float>(a.norm);
+    const double step = norm[3], lr = double(*data<float>(a.lr)) * a.lr_scale;
+    return {float(1 - lr * a.weight_decay),
+            a.beta1,
+            a.beta2,
+            float(lr / (1 - std::pow(double(a.beta1), step))),
+            float(1 / std::sqrt(1 - std::pow(double(a.beta2), step))),
+            a.eps,
+            norm[1]};
+}
+}  // namespace
+
 graft_status* adamw(graft_context* context, const graft_adamw_args* a) {
     GRAFT_TRY(check_flat("p", a->p, kF32, -1));
     const int64_t n = elements(a->p);
@@ -54,19 +71,34 @@ graft_status* adamw(graft_context* context, const graft_adamw_args* a) {
     GRAFT_TRY(check_flat("g", a->g, kF32, n));
     GRAFT_TRY(check_flat("norm", a->norm, kF32, 4));
     GRAFT_TRY(check_flat("lr", a->lr, kF32, -1));
-    const float* norm = data<float>(a->norm);
-    if (norm[2] == 0) return nullptr;
-    const double step = norm[3], lr = double(*data<float>(a->lr)) * a->lr_scale;
-    const AdamWStep s{float(1 - lr * a->weight_decay),
-                      a->beta1,
-                      a->beta2,
-                      float(lr / (1 - std::pow(double(a->beta1), step))),
-                      float(1 / std::sqrt(1 - std::pow(double(a->beta2), step))),
-                      a->eps,
-                      norm[1]};
+    if (data<float>(a->norm)[2] == 0) return nullptr;
+    const AdamWStep s = step_of(*a);
     for_rows(context, n, 4, [&](Range r) {
         GRAFT_DISPATCH(context, adamw, data<float>(a->p) + r.begin, data<float>(a->m) + r.begin, data<float>(a->v) + r.begin,
                        data<float>(a->g) + r.begin, r.end - r.begin, s);
+    });
+    return nullptr;
+}
+
+graft_status* adamw8(graft_context* context, const graft_adamw8_args* a) {
+    GRAFT_TRY(check_flat("p", a->p, kF32, -1));
+    const int64_t n = elements(a->p), blocks = (n + kStateBlock - 1) / kStateBlock;
+    GRAFT_TRY(check_flat("m", a->m, kU8, n));
+    GRAFT_TRY(check_flat("v", a->v, kU8, n));
+    GRAFT_TRY(check_flat("scale of m", a->m_scale, kF32, blocks));
+    GRAFT_TRY(check_flat("scale of v", a->v_scale, kF32, blocks));
+    GRAFT_TRY(check_flat("g", a->g, kF32, n));
+    GRAFT_TRY(check_flat("norm", a->norm, kF32, 4));
+    GRAFT_TRY(check_flat("lr", a->lr, kF32, -1));
+    if (data<float>(a->norm)[2] == 0) return nullptr;
+    const AdamWStep s = step_of(*a);
+    for_rows(context, blocks, 16 * kStateBlock, [&](Range r) {
+        for (int64_t b = r.begin; b < r.end; b++) {
+            const int64_t i = b * kStateBlock;
+            GRAFT_DISPATCH(context, adamw8, data<float>(a->p) + i, data<uint8_t>(a->m) + i, data<uint8_t>(a->v) + i,
+                           data<float>(a->m_scale) + b, data<float>(a->v_scale) + b, data<float>(a->g) + i,
+                           std::min(kStateBlock, n - i), s);
+        }
     });
     return nullptr;
 }

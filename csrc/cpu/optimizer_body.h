@@ -21,3 +21,39 @@ FAST inline void adamw(float* p, float* m, float* v, const float* g, int64_t n, 
         store(p + i, load(p + i, c) * s.keep - s.rate * first / (sqrt(second) * s.root + s.eps), c);
     }
 }
+
+// Codes x [n] with the largest magnitude as the scale.
+FAST inline void quantize(uint8_t* codes, float* scale, const float* x, int64_t n, const DynamicMap& map) {
+    F most = {};
+    for (int64_t i = 0; i < n; i += kLanes) {
+        const F v = load(x + i, n - i);
+        most = max(most, max(v, -v));
+    }
+    float lane[kLanes], largest = 0;
+    store(lane, most);
+    for (int k = 0; k < kLanes; k++) largest = lane[k] > largest ? lane[k] : largest;
+    *scale = largest;
+    const float inverse = 1.0f / (largest > 1e-38f ? largest : 1e-38f);
+    int32_t wide[kStateBlock];
+    for (int64_t i = 0; i < n; i++) {  // look-ups that become gathers
+        const float v = x[i] * inverse;
+        uint32_t bits;
+        std::memcpy(&bits, &v, 4);
+        int32_t key = int32_t((bits & 0x7fffffff) >> 16) - DynamicMap::kLow;
+        key = key < 0 ? 0 : key;
+        key = key > DynamicMap::kBuckets - 1 ? DynamicMap::kBuckets - 1 : key;
+        const int32_t low = map.start[key + int32_t(bits >> 31) * DynamicMap::kBuckets];
+        wide[i] = low + (map.mid[low] < v);
+    }
+    for (int64_t i = 0; i < n; i++) codes[i] = uint8_t(wide[i]);
+}
+
+// adamw of one block of at most kStateBlock elements.
+FAST inline void adamw8(float* p, uint8_t* m, uint8_t* v, float* m_scale, float* v_scale, const float* g, int64_t n, AdamWStep s) {
+    float first[kStateBlock], second[kStateBlock];
+    for (int64_t i = 0; i < n; i++) first[i] = kSignedMap.value[m[i]] * *m_scale;
+    for (int64_t i = 0; i < n; i++) second[i] = kUnsignedMap.value[v[i]] * *v_scale;
+    adamw(p, first, second, g, n, s);
+    quantize(m, m_scale, first, n, kSignedMap);
+    quantize(v, v_scale, second, n, kUnsignedMap);
+}

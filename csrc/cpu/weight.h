@@ -1,12 +1,11 @@
 // Weights as the CPU reads them: dense, or NF4 with its scales.
 #pragma once
 #include "cpu.h"
+#include "dynamic.h"
 
 namespace graft::cpu {
 
 extern const float kNF4Table[16];
-// The 256 values of bitsandbytes' signed dynamic map.
-extern const float* const kDynamicMap;
 
 // The scales of an NF4 matrix: float32, or doubly quantised.
 struct NF4Scales {
@@ -19,7 +18,7 @@ struct NF4Scales {
     // bitsandbytes does: the barrier keeps the compiler from fusing them.
     float operator()(int64_t block) const {
         if (absmax) return absmax[block];
-        float product = kDynamicMap[codes[block]] * nested[block / 256];
+        float product = kSignedMap.value[codes[block]] * nested[block / 256];
         asm("" : "+m"(product));
         return product + offset;
     }

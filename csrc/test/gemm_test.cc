@@ -116,7 +116,7 @@ TEST_P(GemmTest, StoragesScalesAndTypesOfTheResult) {
 
 // The signed dynamic map of bitsandbytes: the hash is of what functional.create_dynamic_map(signed=True) of release 0.50 gives.
 TEST(NF4, DynamicMapIsThatOfBitsAndBytes) {
-    const float* map = cpu::kDynamicMap;
+    const float* map = cpu::kSignedMap.value;
     EXPECT_EQ(map[127], 0.0f);
     EXPECT_EQ(map[255], 1.0f);
     for (int i = 1; i < 256; i++) EXPECT_LT(map[i - 1], map[i]);

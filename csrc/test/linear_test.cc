@@ -80,7 +80,7 @@ struct Layer {
             offset = Tensor(GRAFT_F32, {1}).fill(0.37);
             for (int64_t i = 0; i < blocks; i++) {
                 absmax.set(i, double(engine() % 256));
-                volatile float product = cpu::kDynamicMap[int(absmax[i])] * float(nested[i / 256]);
+                volatile float product = cpu::kSignedMap.value[int(absmax[i])] * float(nested[i / 256]);
                 scales.push_back(double(product + float(offset[0])));
             }
         }

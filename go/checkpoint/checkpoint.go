@@ -56,10 +56,11 @@ type State struct {
 	// EvalBefore is the evaluation loss before the first step.
 	EvalBefore *float64 `json:"eval_before,omitempty"`
 
-	Values   []float32 `json:"-"`
-	ExpAvg   []float32 `json:"-"`
-	ExpAvgSq []float32 `json:"-"`
-	Report   []float32 `json:"-"` // with the count of applied steps
+	Values []float32 `json:"-"`
+	// Moments are the tensors of the optimizer, F32 or U8 with their bytes in
+	// Data, under its own names.
+	Moments []safetensors.Tensor `json:"-"`
+	Report  []float32            `json:"-"` // with the count of applied steps
 }
 
 // Param is a trainable parameter.
@@ -121,10 +122,7 @@ func (s *Store) Save(st *State, extra func(*atomicfs.Dir) error) (string, error)
 		if err := m.WriteFile(stateFile, text); err != nil {
 			return err
 		}
-		tensors := []safetensors.Tensor{
-			vector("values", st.Values), vector("exp_avg", st.ExpAvg),
-			vector("exp_avg_sq", st.ExpAvgSq), vector("report", st.Report),
-		}
+		tensors := append([]safetensors.Tensor{vector("values", st.Values), vector("report", st.Report)}, st.Moments...)
 		if err := m.Stream(tensorsFile, func(w io.Writer) error { return safetensors.Encode(w, tensors, nil) }); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/checkpoint"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/safetensors"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -17,7 +18,7 @@ func state(step int) *checkpoint.State {
 	return &checkpoint.State{
 		Step: step, Identity: map[string]string{"data": "abc"},
 		Params: []checkpoint.Param{{Name: "a", Shape: []int{2, 2}}, {Name: "b", Shape: []int{1}}},
-		Values: []float32{1, 2, 3, 4, 5}, ExpAvg: make([]float32, 5), ExpAvgSq: make([]float32, 5),
+		Values: []float32{1, 2, 3, 4, 5}, Moments: []safetensors.Tensor{{Name: "exp_avg", DType: safetensors.F32, Shape: []int{5}, Data: make([]byte, 20)}, {Name: "exp_avg_codes", DType: safetensors.U8, Shape: []int{3}, Data: []byte{1, 2, 3}}},
 		Report: []float32{0.5, 0, 0, 0, 1, float32(step)},
 	}
 }

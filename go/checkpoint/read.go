@@ -34,11 +34,9 @@ func Read(dir string) (*State, error) {
 		return nil, err
 	}
 	defer f.Close()
-	for name, to := range map[string]*[]float32{
-		"values": &st.Values, "exp_avg": &st.ExpAvg, "exp_avg_sq": &st.ExpAvgSq, "report": &st.Report,
-	} {
+	for name, to := range map[string]*[]float32{"values": &st.Values, "report": &st.Report} {
 		info, ok := f.Info(name)
-		if !ok || info.DType != "F32" {
+		if !ok || info.DType != safetensors.F32 {
 			return nil, failure.Data("%s lacks the float32 tensor %q", filepath.Join(dir, tensorsFile), name)
 		}
 		raw := make([]byte, info.Bytes())
@@ -48,6 +46,16 @@ func Read(dir string) (*State, error) {
 		*to = make([]float32, info.Elements())
 		safetensors.BytesToF32(*to, raw)
 	}
+	for _, info := range f.Tensors() {
+		if info.Name == "values" || info.Name == "report" {
+			continue
+		}
+		t := safetensors.Tensor{Name: info.Name, DType: info.DType, Shape: info.Shape, Data: make([]byte, info.Bytes())}
+		if err := f.ReadAt(t.Name, t.Data, 0); err != nil {
+			return nil, err
+		}
+		st.Moments = append(st.Moments, t)
+	}
 	n := 0
 	for _, p := range st.Params {
 		size := 1
@@ -56,8 +64,8 @@ func Read(dir string) (*State, error) {
 		}
 		n += size
 	}
-	if n != len(st.Values) || n != len(st.ExpAvg) || n != len(st.ExpAvgSq) {
-		return nil, failure.Data("%s: the parameters have %d elements, the buffers %d, %d and %d", dir, n, len(st.Values), len(st.ExpAvg), len(st.ExpAvgSq))
+	if n > len(st.Values) {
+		return nil, failure.Data("%s: the parameters have %d elements, the buffer %d", dir, n, len(st.Values))
 	}
 	return st, nil
 }

@@ -79,6 +79,7 @@ type Train struct {
 // Optim is the optimizer.
 type Optim struct {
 	Name         string     `yaml:"name" default:"adamw" enum:"adamw" aka:"optimizer optim type" doc:"The optimizer."`
+	State        string     `yaml:"state" default:"fp32" enum:"fp32|8bit" aka:"adamw_8bit" doc:"The moments: in float32, or in eight bits with a scale for each 256 (of parameters of at least 4096 elements)."`
 	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
 	WeightDecay  float64    `yaml:"weight_decay" range:"[0,1]" doc:"Decoupled, as in AdamW."`
 	Betas        [2]float64 `yaml:"betas" default:"[0.9,0.999]" range:"[0,1)" aka:"adam_betas" doc:"Decay of the two moments."`

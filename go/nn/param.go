@@ -109,18 +109,28 @@ func grad(p *Param) bindings.Tensor {
 func trains(p *Param) bool { return p != nil && p.Trainable }
 
 // Params are all parameters of a model, in a fixed order, and the flat buffers
-// of the trainable ones: so that the norm and the update are one operation
-// each, whatever the model is.
+// of the trainable ones: so that the norm is one operation and the update one
+// for each range, whatever the model is.
 type Params struct {
 	All []*Param
+	// EightBit keeps the moments of every trainable parameter of at least
+	// EightBitLen elements in eight bits, as bitsandbytes does. It is set before
+	// Layout.
+	EightBit bool
 
-	Values, Grads, ExpAvg, ExpAvgSq bindings.Tensor // [n] each
-	Ranges                          []GroupRange
+	Values, Grads bindings.Tensor // [n]
+	Moments       Moments
+	Ranges        []GroupRange
 }
+
+// EightBitLen is the number of elements from which a parameter may have its
+// moments in eight bits.
+const EightBitLen = 4096
 
 // GroupRange is the part of the flat buffers that belongs to one group.
 type GroupRange struct {
 	Group
+	EightBit   bool
 	First, Len int
 }
 
@@ -133,18 +143,36 @@ func (s *Params) Add(p *Param) *Param {
 	return p
 }
 
-// Trainable lists the trainable parameters in the order of the flat buffers.
+// class is what decides how a parameter is updated: those of one class are one
+// range of the flat buffers.
+type class struct {
+	Group
+	eightBit bool
+}
+
+func (s *Params) class(p *Param) class { return class{p.Group, s.EightBit && p.Len() >= EightBitLen} }
+
+// Trainable lists the trainable parameters in the order of the flat buffers:
+// those with moments in eight bits come first.
 func (s *Params) Trainable() []*Param {
-	var groups []Group
+	var classes []class
 	for _, p := range s.All {
-		if p.Trainable && !slices.Contains(groups, p.Group) {
-			groups = append(groups, p.Group)
+		if c := s.class(p); p.Trainable && !slices.Contains(classes, c) {
+			classes = append(classes, c)
 		}
 	}
+	slices.SortStableFunc(classes, func(a, b class) int {
+		if a.eightBit == b.eightBit {
+			return 0
+		} else if a.eightBit {
+			return -1
+		}
+		return 1
+	})
 	var all []*Param
-	for _, g := range groups {
+	for _, c := range classes {
 		for _, p := range s.All {
-			if p.Trainable && p.Group == g {
+			if p.Trainable && s.class(p) == c {
 				all = append(all, p)
 			}
 		}
@@ -171,28 +199,52 @@ func (s *Params) Layout(m *bindings.Memory, t Types, training bool) {
 			p.place(m, t)
 		}
 	}
-	n := s.TrainableLen()
-	if n == 0 {
+	trainable := s.Trainable()
+	if len(trainable) == 0 {
 		return
+	}
+	s.Ranges = nil
+	n, coded := 0, 0
+	first := map[*Param]int{}
+	for _, p := range trainable {
+		c, size := s.class(p), p.Len()
+		if c.eightBit { // a parameter begins a block
+			size = (size + bindings.StateBlock - 1) / bindings.StateBlock * bindings.StateBlock
+			coded = n + size
+		}
+		first[p] = n
+		if k := len(s.Ranges); k > 0 && s.Ranges[k-1].Group == c.Group && s.Ranges[k-1].EightBit == c.eightBit {
+			s.Ranges[k-1].Len += size
+		} else {
+			s.Ranges = append(s.Ranges, GroupRange{c.Group, c.eightBit, n, size})
+		}
+		n += size
 	}
 	s.Values = m.Alloc(bindings.Trainable, t.Param, n)
 	if training {
 		s.Grads = m.Alloc(bindings.Trainable, t.Param, n)
-		s.ExpAvg = m.Alloc(bindings.Trainable, t.Param, n)
-		s.ExpAvgSq = m.Alloc(bindings.Trainable, t.Param, n)
+		s.Moments = newMoments(m, t, coded, n-coded)
 	}
-	s.Ranges = nil
+	for _, p := range trainable {
+		p.Value = s.Values.View(first[p], p.Shape...)
+		if training {
+			p.Grad = s.Grads.View(first[p], p.Shape...)
+		}
+	}
+}
+
+// Gaps are the parts of the values that no parameter fills, so that the next
+// one begins a block. They are to be zero, and then stay so.
+func (s *Params) Gaps() (all []bindings.Tensor) {
 	at := 0
 	for _, p := range s.Trainable() {
-		p.Value = s.Values.View(at, p.Shape...)
-		if training {
-			p.Grad = s.Grads.View(at, p.Shape...)
+		if p.Value.First > at {
+			all = append(all, s.Values.View(at, p.Value.First-at))
 		}
-		if k := len(s.Ranges); k > 0 && s.Ranges[k-1].Group == p.Group {
-			s.Ranges[k-1].Len += p.Len()
-		} else {
-			s.Ranges = append(s.Ranges, GroupRange{p.Group, at, p.Len()})
-		}
-		at += p.Len()
+		at = p.Value.First + p.Len()
 	}
+	if n := s.Values.Len(); s.Values.Valid() && n > at {
+		all = append(all, s.Values.View(at, n-at))
+	}
+	return all
 }

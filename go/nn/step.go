@@ -48,6 +48,6 @@ func Update(r Reading, s *Params, p Report, lr bindings.Tensor, h Hyper) {
 			a.LRScale = g.LRScale
 		}
 		part := func(t bindings.Tensor) bindings.Tensor { return t.View(g.First, g.Len) }
-		r.AdamW(part(s.Values), part(s.ExpAvg), part(s.ExpAvgSq), part(s.Grads), p.Norm(), lr, a)
+		s.Moments.update(r, part(s.Values), part(s.Grads), p.Norm(), lr, g, a)
 	}
 }

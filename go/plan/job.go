@@ -167,7 +167,7 @@ func (p *Placed) parts(b bindings.Plan) Parts {
 		x.Parameters = s.Values.Bytes()
 	}
 	if s.Grads.Valid() {
-		x.Gradients, x.Optimizer = s.Grads.Bytes(), s.ExpAvg.Bytes()+s.ExpAvgSq.Bytes()
+		x.Gradients, x.Optimizer = s.Grads.Bytes(), s.Moments.Bytes()
 	}
 	for _, q := range s.All {
 		x.Saved += q.Saved(p.Types)

@@ -79,11 +79,13 @@ func (e *Engine) Init() error {
 			return err
 		}
 	}
-	for _, t := range []bindings.Tensor{s.ExpAvg, s.ExpAvgSq, e.Placed.Report.Tensor()} {
-		if t.Valid() {
-			if err := e.dev.Upload(t, make([]byte, t.Bytes())); err != nil {
-				return err
-			}
+	zero := append(s.Gaps(), e.Placed.Report.Tensor())
+	for _, t := range s.Moments.Tensors() {
+		zero = append(zero, t.Tensor)
+	}
+	for _, t := range zero {
+		if err := e.dev.Upload(t, make([]byte, t.Bytes())); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/optim"
+	"github.com/graftlm/graft/go/safetensors"
 )
 
 // Batches is the training data in the order of the run: a pure function of the
@@ -332,13 +333,22 @@ func (e *Engine) capture(st *checkpoint.State) error {
 		st.Params = append(st.Params, checkpoint.Param{Name: p.Name, Shape: p.Shape})
 	}
 	var err error
-	for _, x := range []struct {
-		to   *[]float32
-		from bindings.Tensor
-	}{{&st.Values, s.Values}, {&st.ExpAvg, s.ExpAvg}, {&st.ExpAvgSq, s.ExpAvgSq}, {&st.Report, e.Placed.Report.Tensor()}} {
-		if *x.to, err = model.Download(e.dev, x.from); err != nil {
+	if st.Values, err = model.Download(e.dev, s.Values); err != nil {
+		return err
+	}
+	if st.Report, err = model.Download(e.dev, e.Placed.Report.Tensor()); err != nil {
+		return err
+	}
+	st.Moments = nil
+	for _, t := range s.Moments.Tensors() {
+		x := safetensors.Tensor{Name: t.Name, DType: safetensors.U8, Shape: []int{t.Tensor.Len()}, Data: make([]byte, t.Tensor.Bytes())}
+		if err := e.dev.Download(x.Data, t.Tensor); err != nil {
 			return err
 		}
+		if t.Tensor.DType.Float() {
+			x.DType, x.Data = safetensors.F32, bindings.Encode(bindings.F32, bindings.Decode(t.Tensor.DType, x.Data))
+		}
+		st.Moments = append(st.Moments, x)
 	}
 	for i, v := range st.Values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
@@ -362,13 +372,36 @@ func (e *Engine) restore(st *checkpoint.State) error {
 	for _, x := range []struct {
 		to   bindings.Tensor
 		from []float32
-	}{{s.Values, st.Values}, {s.ExpAvg, st.ExpAvg}, {s.ExpAvgSq, st.ExpAvgSq}, {e.Placed.Report.Tensor(), st.Report}} {
+	}{{s.Values, st.Values}, {e.Placed.Report.Tensor(), st.Report}} {
 		if x.to.Len() != len(x.from) {
 			return failure.Data("a buffer of the checkpoint has %d elements, want %d", len(x.from), x.to.Len())
 		}
 		if err := model.Upload(e.dev, x.to, x.from); err != nil {
 			return err
 		}
+	}
+	saved := map[string]safetensors.Tensor{}
+	for _, t := range st.Moments {
+		saved[t.Name] = t
+	}
+	for _, t := range s.Moments.Tensors() {
+		x, want := saved[t.Name], safetensors.U8
+		if t.Tensor.DType.Float() {
+			want = safetensors.F32
+		}
+		if x.DType != want || len(x.Data) != want.Size()*t.Tensor.Len() {
+			return failure.Data("%s of the checkpoint has type %q and %d bytes, want %s and %d elements: it is of another optim.state", t.Name, x.DType, len(x.Data), want, t.Tensor.Len())
+		}
+		if want == safetensors.F32 {
+			x.Data = bindings.Encode(t.Tensor.DType, bindings.Decode(bindings.F32, x.Data))
+		}
+		if err := e.dev.Upload(t.Tensor, x.Data); err != nil {
+			return err
+		}
+		delete(saved, t.Name)
+	}
+	for name := range saved {
+		return failure.Data("the checkpoint has %s, for which this run has no place: it is of another optim.state", name)
 	}
 	return nil
 }

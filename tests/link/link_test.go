@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,72 @@ optim: {learning_rate: 5e-2}
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, run.Close()) }()
 	return run.Train(ctx, resume, on)
+}
+
+// TestResumeQLoRA: a base in four bits and moments in eight, some parameters
+// too small for them and one that does not fill its blocks. A run that was
+// stopped and resumed ends with the bits of one that was not.
+func TestResumeQLoRA(t *testing.T) {
+	dir := t.TempDir()
+	wide := strings.NewReplacer(`"hidden_size": 32`, `"hidden_size": 64`, `"intermediate_size": 64`, `"intermediate_size": 128`, `"num_key_value_heads": 2`, `"num_key_value_heads": 4`).Replace(llama)
+	require.NoError(t, export.Random(t.Context(), filepath.Join(dir, "base"), []byte(wide), nil, "BF16", 1))
+	var records []byte
+	for i := range 16 {
+		records = fmt.Appendf(records, `{"input_ids": [%d, %d, %d, %d, %d, %d]}`+"\n", i, i+1, i+2, i+3, i+4, i+5)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "train.jsonl"), records, 0o644))
+	run := func(ctx context.Context, base, out string, resume bool, state string, on func(train.Event)) (train.Result, error) {
+		c, err := config.Parse("link", fmt.Appendf(nil, `
+device: cpu
+threads: 2
+model: {path: %q}
+method: {type: qlora, r: 33, lora_alpha: 66, lora_dropout: 0.1}
+data: {train: %q, max_seq_length: 16}
+train: {max_steps: %d, micro_batch_size: 2, gradient_accumulation_steps: 2, output_dir: %q}
+optim: {learning_rate: 1e-2, state: %s, weight_decay: 0.01}
+`, filepath.Join(dir, base), filepath.Join(dir, "train.jsonl"), steps, filepath.Join(dir, out), state), nil)
+		require.NoError(t, err)
+		r, err := graft.Prepare(ctx, c, graft.Options{})
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, r.Close()) }()
+		return r.Train(ctx, resume, on)
+	}
+	whole, err := run(t.Context(), "base", "whole", false, "8bit", nil)
+	require.NoError(t, err)
+	assert.Equal(t, whole.Planned, whole.Used)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err = run(ctx, "base", "halves", false, "8bit", func(e train.Event) {
+		if e.Step == 3 {
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, failure.ErrPreempted)
+	resumed, err := run(t.Context(), "base", "halves", true, "8bit", nil)
+	require.NoError(t, err)
+	file := func(r train.Result) []byte {
+		raw, err := os.ReadFile(filepath.Join(r.Output, "adapter_model.safetensors"))
+		require.NoError(t, err)
+		return raw
+	}
+	assert.Equal(t, file(whole), file(resumed))
+
+	// The base quantised ahead trains to the same bits; moments in float32 to
+	// others, near them, in more memory.
+	q, err := graft.Quantize(t.Context(), filepath.Join(dir, "base"), true, filepath.Join(dir, "ahead"))
+	require.NoError(t, err)
+	assert.Less(t, q.After, q.Before)
+	ahead, err := run(t.Context(), "ahead", "again", false, "8bit", nil)
+	require.NoError(t, err)
+	assert.Equal(t, file(whole), file(ahead))
+	full, err := run(t.Context(), "base", "full", false, "fp32", nil)
+	require.NoError(t, err)
+	assert.NotEqual(t, file(whole), file(full))
+	assert.InEpsilon(t, full.Loss, whole.Loss, 0.05)
+	assert.Greater(t, full.Planned.Total(), whole.Planned.Total())
+
+	_, err = run(t.Context(), "base", "halves", true, "fp32", nil)
+	require.ErrorIs(t, err, failure.ErrConfig, "a run resumes with the moments it was begun with")
 }
 
 func TestTrainCancelResumeGenerateClose(t *testing.T) {

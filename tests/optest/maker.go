@@ -195,6 +195,11 @@ func (m *maker) bytes(name string, values []byte, dims ...int) bindings.Tensor {
 	return t
 }
 
+func (m *maker) changeBytes(name string, values []byte, dims ...int) bindings.Tensor {
+	_, t := m.alloc(name, updated, bindings.U8, values, dims)
+	return t
+}
+
 // scratch is that of the device's formula; the reference device gets its own.
 func (m *maker) scratch(n int) bindings.Tensor {
 	if n == 0 {
@@ -269,6 +274,10 @@ func decode(t bindings.DType, b []byte) []float64 {
 	case bindings.F64:
 		for i := range values {
 			values[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+		}
+	case bindings.U8:
+		for i := range values {
+			values[i] = float64(b[i])
 		}
 	case bindings.I32, bindings.U32:
 		for i := range values {

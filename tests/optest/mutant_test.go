@@ -36,14 +36,15 @@ func (d mutantDevice) Prepare(name string, program func(bindings.Ops)) (bindings
 // broken overrides operations by others with changed arguments.
 type broken struct {
 	bindings.Ops
-	norm      func(*bindings.NormArgs)
-	linear    func(*bindings.LinearArgs)
-	attention func(*bindings.AttentionArgs)
-	loss      func(*bindings.CrossEntropyArgs)
-	adamw     func(*bindings.AdamWHyper)
-	sample    func(*bindings.SampleArgs)
-	how       bool // accumulates where it should set, and the reverse
-	inverse   bool // rotates the other way
+	norm       func(*bindings.NormArgs)
+	linear     func(*bindings.LinearArgs)
+	attention  func(*bindings.AttentionArgs)
+	loss       func(*bindings.CrossEntropyArgs)
+	adamw      func(*bindings.AdamWHyper)
+	sample     func(*bindings.SampleArgs)
+	how        bool // accumulates where it should set, and the reverse
+	swapScales bool // of 8-bit moments
+	inverse    bool // rotates the other way
 }
 
 func (b broken) RMSNorm(y, sum, rstd bindings.Tensor, a bindings.NormArgs) {
@@ -108,6 +109,16 @@ func (b broken) AdamW(p, m, v, g, norm, lr bindings.Tensor, h bindings.AdamWHype
 	b.Ops.AdamW(p, m, v, g, norm, lr, h)
 }
 
+func (b broken) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h bindings.AdamWHyper) {
+	if b.adamw != nil {
+		b.adamw(&h)
+	}
+	if b.swapScales {
+		mScale, vScale = vScale, mScale
+	}
+	b.Ops.AdamW8(p, m, v, mScale, vScale, g, norm, lr, h)
+}
+
 func (b broken) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 	if b.sample != nil {
 		b.sample(&s)
@@ -166,6 +177,9 @@ func TestMutants(t *testing.T) {
 		"decay forgotten":      {"adamw/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
 		"rate scale forgotten": {"adamw/no decay", broken{adamw: func(h *bindings.AdamWHyper) { h.LRScale = 1 }}},
 		"beta swapped":         {"adamw/later", broken{adamw: func(h *bindings.AdamWHyper) { h.Beta1, h.Beta2 = h.Beta2, h.Beta1 }}},
+		"8-bit decay":          {"adamw8/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
+		"8-bit beta":           {"adamw8/later", broken{adamw: func(h *bindings.AdamWHyper) { h.Beta1 = 0.91 }}},
+		"8-bit scales swapped": {"adamw8/clipped", broken{swapScales: true}},
 		"temperature ignored":  {"sample/cold", broken{sample: func(s *bindings.SampleArgs) { s.Temperature = 1 }}},
 		"top-k off by one":     {"sample/top-k", broken{sample: func(s *bindings.SampleArgs) { s.TopK-- }}},
 		"top-p ignored":        {"sample/top-p", broken{sample: func(s *bindings.SampleArgs) { s.TopP = 1 }}},
@@ -225,6 +239,8 @@ func TestSmallErrors(t *testing.T) {
 				wrong := append([]byte(nil), raw...)
 				if s.slot.DType.Float() {
 					copy(wrong[int64(i)*n:], encode(s.slot.DType, []float64{value * (1 + size)}))
+				} else if n == 1 {
+					wrong[i]++
 				} else {
 					binary.LittleEndian.PutUint32(wrong[4*i:], uint32(value)+1)
 				}

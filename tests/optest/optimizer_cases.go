@@ -66,5 +66,55 @@ func optimizerCases() (all []Case) {
 			return func(ops bindings.Ops) { ops.AdamW(p, mom, v, g, state, lr, h) }
 		}})
 	}
-	return all
+	for _, c := range []struct {
+		name  string
+		n     int
+		state []float64
+		h     bindings.AdamWHyper
+	}{
+		{"first step", 65, []float64{1, 1, 1, 1}, h},
+		{"clipped", 256, []float64{4, 0.25, 1, 1}, h},
+		{"later step", 1, []float64{1, 1, 1, 1000}, h},
+		{"no decay, faster", 513, []float64{1, 1, 1, 3}, plus},
+		{"skipped", 300, []float64{math.Inf(1), 0, 0, 3}, h},
+		{"many", 1023, []float64{2, 0.5, 1, 20}, h},
+	} {
+		all = append(all, Case{Op: "adamw8", Variant: fmt.Sprintf("%s, %d", c.name, c.n), build: eightBit(c.n, c.state, c.h)})
+	}
+	bench := eightBit(1<<20, []float64{1, 1, 1, 10}, h)
+	return append(all, Case{Op: "adamw8", Variant: "bench 1048576", bench: true, build: bench})
+}
+
+// eightBit has every code of both moments. Codes come out exactly: of so few
+// values none is within rounding of the middle between two codes.
+func eightBit(n int, state []float64, h bindings.AdamWHyper) build {
+	return func(m *maker) func(bindings.Ops) {
+		m.accuracy(8, 0)
+		m.exact = state[2] == 0
+		p, g := m.sum("p", n), m.stat("g", n)
+		blocks := (n + bindings.StateBlock - 1) / bindings.StateBlock
+		scales := func(name string, least float64) bindings.Tensor {
+			values := normal(name, []int{blocks})
+			for i, v := range values {
+				values[i] = least + v*v
+			}
+			t := m.saved(name, m.statType(), values, blocks)
+			m.specs[len(m.specs)-1].role = updated
+			return t
+		}
+		codes := func(step int) []byte {
+			b := make([]byte, n)
+			for i := range b {
+				b[i] = byte(i * step)
+			}
+			return b
+		}
+		mom, v := m.changeBytes("m", codes(89), n), m.changeBytes("v", codes(57), n)
+		mScale, vScale := scales("scale of m", 0.5), scales("scale of v", 0.2)
+		norm := m.given("norm", input, m.statType(), state, 4)
+		lr := m.given("lr", input, m.statType(), []float64{1e-3}, 1)
+		k := h
+		k.Beta1, k.Beta2 = m.number(k.Beta1), m.number(k.Beta2)
+		return func(ops bindings.Ops) { ops.AdamW8(p, mom, v, mScale, vScale, g, norm, lr, k) }
+	}
 }

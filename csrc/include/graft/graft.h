@@ -25,7 +25,7 @@ extern "C" {
 // The major version changes with any change of a struct or of the meaning of a
 // slot, the minor version with a slot at the end.
 #define GRAFT_ABI_MAJOR 1
-#define GRAFT_ABI_MINOR 1
+#define GRAFT_ABI_MINOR 2
 
 #define GRAFT_OP(name) graft_status* (*name)(graft_context*, const graft_##name##_args*)
 
@@ -87,6 +87,7 @@ typedef struct graft_api {
     GRAFT_OP(pool);
     GRAFT_OP(pool_backward);
     GRAFT_OP(classification_loss);
+    GRAFT_OP(adamw8);
 } graft_api;
 
 const graft_api* graft_cpu_api(void);

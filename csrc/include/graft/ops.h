@@ -210,6 +210,13 @@ typedef struct graft_classification_loss_args {
     int32_t kind;
 } graft_classification_loss_args;
 
+// adamw with moments in eight bits: m, v [n] u8, a scale for each 256 elements.
+typedef struct graft_adamw8_args {
+    graft_tensor p, m, v, m_scale, v_scale;
+    graft_tensor g, norm, lr;
+    float beta1, beta2, eps, weight_decay, lr_scale;
+} graft_adamw8_args;
+
 #ifdef __cplusplus
 }
 #endif
