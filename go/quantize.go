@@ -36,8 +36,8 @@ func Quantize(ctx context.Context, base string, double bool, out string) (Quanti
 	if err := export.Quantize(ctx, b.Files, m, double, out); err != nil {
 		return Quantized{}, err
 	}
-	q := Quantized{Output: out, Matrices: len(m.Decoder.Linears()), Before: b.bytes()}
-	for _, l := range m.Decoder.Linears() {
+	q := Quantized{Output: out, Matrices: len(m.Linears()), Before: b.bytes()}
+	for _, l := range m.Linears() {
 		q.Parameters += l.W.Len()
 	}
 	after, err := OpenBase(out, "auto")

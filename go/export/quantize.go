@@ -25,7 +25,7 @@ var torchNames = map[safetensors.DType]string{"F32": "float32", "BF16": "bfloat1
 // config.json. double quantises the scales in turn. No matrix exists whole.
 func Quantize(ctx context.Context, base *hub.Model, m *model.Model, double bool, dir string) error {
 	linear := map[string]bool{}
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		if l.In()%bindings.NF4Block != 0 {
 			return failure.Data("%s has %d inputs; nf4 needs a multiple of %d", l.Name, l.In(), bindings.NF4Block)
 		}

@@ -24,7 +24,7 @@ const (
 // for doubly quantised scales otherwise.
 func (m *Model) Quantize(s bnb.Source, how Quantization, double bool) error {
 	ahead := map[*nn.Linear]*bnb.Tensor{}
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		q, err := m.find(s, l.W.Name)
 		if err != nil {
 			return err
@@ -33,7 +33,7 @@ func (m *Model) Quantize(s bnb.Source, how Quantization, double bool) error {
 			ahead[l] = q
 		}
 	}
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		q := ahead[l]
 		switch {
 		case how == QuantNone || len(ahead) > 0 && q == nil || len(ahead) == 0 && how != QuantNF4:
