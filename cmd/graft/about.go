@@ -128,13 +128,18 @@ func loadConfig(c *cli.Context) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	return config.Load(path, settings(c))
+}
+
+// settings are what the flags set.
+func settings(c *cli.Context) []string {
 	sets := c.StringSlice("set")
 	for _, f := range []struct{ flag, key string }{{"device", "device"}, {"memory", "memory.limit"}} {
 		if c.IsSet(f.flag) {
 			sets = append(sets, f.key+"="+c.String(f.flag))
 		}
 	}
-	return config.Load(path, sets)
+	return sets
 }
 
 func completionCommand() *cli.Command {

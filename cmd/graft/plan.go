@@ -13,10 +13,20 @@ import (
 
 func planCommand() *cli.Command {
 	return &cli.Command{
-		Name: "plan", Aliases: []string{"estimate"}, Usage: "print every byte of a run before anything is allocated", ArgsUsage: "RUN.yaml",
-		Description: "graft plan run.yaml\ngraft plan run.yaml --memory 2GiB",
-		Flags:       runFlags(),
+		Name: "plan", Aliases: []string{"estimate"}, Usage: "print every byte of a run before anything is allocated", ArgsUsage: "[RUN.yaml]",
+		Description: "graft plan run.yaml\n" +
+			"graft plan run.yaml --memory 2GiB\n" +
+			"graft plan --compare full,lora,qlora --model llama-3.1-8b --device cuda:0 --memory 80GiB\n" +
+			"graft plan run.yaml --compare full,lora",
+		Flags: runFlags(
+			&cli.StringFlag{Name: "compare", Usage: "plan each of these `METHODS`, or all, beside the others"},
+			&cli.StringFlag{Name: "model", Usage: "with --compare: a model `DIR`, a config.json, or a known shape such as llama-3.1-8b; no weights are read"},
+			&cli.IntFlag{Name: "records", Usage: "with --compare: how many training records there are, for the advice"},
+		),
 		Action: func(c *cli.Context) error {
+			if c.IsSet("compare") || c.IsSet("model") {
+				return planComparison(c)
+			}
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err

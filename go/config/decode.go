@@ -22,7 +22,7 @@ func (d *decoder) foresee(root *node) {
 		return
 	}
 	if m := root.find("method"); m != nil && m.kind == mapping {
-		if t := m.find("type"); t != nil && slices.Contains(methods(), t.text) {
+		if t := m.find("type"); t != nil && slices.Contains(Methods(), t.text) {
 			d.method = t.text
 		}
 	}

@@ -25,7 +25,7 @@ func Keys() []Key {
 	var keys []Key
 	walk(reflect.TypeFor[Config](), "", func(path string, f field) {
 		k := Key{Path: path, Doc: f.tag("doc"), Default: f.defaultFor(""), Only: f.only(), Allowed: f.allowed(), field: f}
-		for _, method := range methods() {
+		for _, method := range Methods() {
 			if d, ok := f.Tag.Lookup(method); ok {
 				if k.When == nil {
 					k.When = map[string]string{}
@@ -49,8 +49,8 @@ func walk(t reflect.Type, prefix string, visit func(path string, f field)) {
 	}
 }
 
-// methods are the values of method.type.
-func methods() []string {
+// Methods are the values of method.type.
+func Methods() []string {
 	f, _ := reflect.TypeFor[Method]().FieldByName("Type")
 	return strings.Split(f.Tag.Get("enum"), "|")
 }

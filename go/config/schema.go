@@ -64,13 +64,13 @@ func keySchema(f field) map[string]any {
 // describe is the doc of a key with what depends on the method.
 func describe(f field) string {
 	text := f.tag("doc")
-	for _, method := range methods() {
+	for _, method := range Methods() {
 		if d, ok := f.Tag.Lookup(method); ok {
 			text += fmt.Sprintf(" Default for %s: %s.", method, d)
 		}
 	}
 	if f.only() != nil {
-		of := slices.DeleteFunc(methods(), func(m string) bool { return !f.means(m) })
+		of := slices.DeleteFunc(Methods(), func(m string) bool { return !f.means(m) })
 		text += fmt.Sprintf(" With method.type %s only.", strings.Join(of, " or "))
 	}
 	return text

@@ -46,6 +46,21 @@ func Open(name string, threads int) (bindings.Backend, error) {
 	return nil, failure.Config("device %q is not known; use auto, cpu, cuda:N or reference", name)
 }
 
+// Profile is that of a device of a name, which need not be there.
+func Profile(name string, threads int) (bindings.Profile, error) {
+	switch kind, _, _ := strings.Cut(name, ":"); kind {
+	case "cuda":
+		return bindings.CUDAProfile(), nil
+	case "pjrt":
+		return bindings.PJRTProfile(), nil
+	}
+	b, err := Open(name, threads)
+	if err != nil {
+		return bindings.Profile{}, err
+	}
+	return b.Profile(), nil
+}
+
 // cpu is the native backend, or, in a build without cgo, the reference.
 func cpu(threads int) (bindings.Backend, error) {
 	if !native.Compiled {
