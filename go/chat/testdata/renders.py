@@ -38,22 +38,29 @@ env.globals["raise_exception"] = raise_exception
 env.globals["strftime_now"] = datetime.datetime(2025, 3, 7, 14, 5, 9).strftime
 here = os.path.dirname(os.path.abspath(__file__))
 given = json.load(open(os.path.join(here, "renders.in.json")))
-out = []
-for name, tokens in sorted(given["tokens"].items()):
-    template = env.from_string(open(os.path.join(here, "..", "templates", name + ".jinja")).read())
-    for title, talk in given["conversations"].items():
-        for prompt in (False, True):
-            case = {"template": name, "conversation": title, "prompt": prompt}
-            env.blocks, env.spans = [], []
-            values = dict(messages=talk["messages"], tools=talk.get("tools"), documents=None, add_generation_prompt=prompt)
-            values.update(tokens, **talk.get("chat_template_kwargs", {}))
-            try:
-                for block in template.root_render_func(template.new_context(values)):
-                    env.blocks.append(block)
-                case.update(text="".join(env.blocks), spans=env.spans)
-            except Exception:
-                case["fails"] = True
-            out.append(case)
-with open(os.path.join(here, "renders.json"), "w") as f:
-    json.dump(out, f, ensure_ascii=False, indent=0)
-    f.write("\n")
+
+
+def main():
+    out = []
+    for name, tokens in sorted(given["tokens"].items()):
+        template = env.from_string(open(os.path.join(here, "..", "templates", name + ".jinja")).read())
+        for title, talk in given["conversations"].items():
+            for prompt in (False, True):
+                case = {"template": name, "conversation": title, "prompt": prompt}
+                env.blocks, env.spans = [], []
+                values = dict(messages=talk["messages"], tools=talk.get("tools"), documents=None, add_generation_prompt=prompt)
+                values.update(tokens, **talk.get("chat_template_kwargs", {}))
+                try:
+                    for block in template.root_render_func(template.new_context(values)):
+                        env.blocks.append(block)
+                    case.update(text="".join(env.blocks), spans=env.spans)
+                except Exception:
+                    case["fails"] = True
+                out.append(case)
+    with open(os.path.join(here, "renders.json"), "w") as f:
+        json.dump(out, f, ensure_ascii=False, indent=0)
+        f.write("\n")
+
+
+if __name__ == "__main__":
+    main()
