@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test check demo bench bench-peft parity native native-test clean
+.PHONY: help build test check demo fuzz bench bench-peft parity native native-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,14 @@ check: ## formatting, module files, builds without cgo
 
 demo: ## learn a task from the Go standard library, in about five minutes
 	$(GO) run ./examples/demo
+
+FUZZTIME ?= 10m
+fuzz: ## every parser of files, FUZZTIME (10m) each
+	@grep -rl --include='*_test.go' '^func Fuzz' go | xargs -n1 dirname | sort -u | while read d; do \
+		grep -ho '^func Fuzz[A-Za-z]*' $$d/*_test.go | cut -c6- | while read f; do \
+			echo "$$d $$f"; $(GO) test ./$$d -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done || exit 1; \
+	done
 
 bench: ## operations and the whole step on this machine
 	$(GO) test -run '^$$' -bench . ./tests/optest ./tests/bench ./go/tokenizer

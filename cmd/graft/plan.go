@@ -57,8 +57,11 @@ func describe(to io.Writer, r *graft.Run) {
 	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
 	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)
-	if d := r.Data; d.Skipped+d.Truncated+d.Dropped > 0 {
-		fmt.Fprintf(w, "\t%d records skipped, %d truncated, %d dropped\n", d.Skipped, d.Truncated, d.Dropped)
+	if d := r.Data; d.Skipped+d.Truncated+d.Split+d.Dropped > 0 {
+		fmt.Fprintf(w, "\t%d records skipped, %d truncated, %d split, %d dropped\n", d.Skipped, d.Truncated, d.Split, d.Dropped)
+	}
+	if r.Data.Cache != "" {
+		fmt.Fprintf(w, "\ttokenised rows: %s\n", r.Data.Cache)
 	}
 	if d := r.Data; d.Rows > 0 && d.EndTrained == 0 && r.Base.Tokenizer != nil {
 		fmt.Fprintf(w, "\twarning: no record trains the end token, so generation would not learn to stop\n")

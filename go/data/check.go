@@ -31,29 +31,20 @@ func (c *Check) Refuse(reason string, waived bool) {
 // Refusals are the faults for which Load would not give rows, where a bad
 // record stops it or not.
 func (r Report) Refusals(stop bool) (reasons []string) {
-	for _, fault := range []struct {
-		n    int
-		text string
-	}{
-		{r.Skipped * toInt(stop), "%d records cannot be used; mend them, or leave them out with on_error: skip"},
-		{r.TooLong, "%d rows are longer than max_seq_length; raise it, or set on_overflow to truncate, split or drop"},
-		{r.NoTarget, "%d rows keep no trained token within max_seq_length; raise it, or shorten the prompts"},
-	} {
-		if fault.n > 0 {
-			reasons = append(reasons, fmt.Sprintf(fault.text, fault.n))
+	refuse := func(n int, text string) {
+		if n > 0 {
+			reasons = append(reasons, fmt.Sprintf(text, n))
 		}
 	}
-	if r.Records > 0 && r.Rows == 0 {
-		reasons = append(reasons, "no row is left to train on")
+	if stop {
+		refuse(r.Skipped, "%d records cannot be used; mend them, or leave them out with on_error: skip")
+	}
+	refuse(r.TooLong, "%d rows are longer than max_seq_length; raise it, or set on_overflow to truncate, split or drop")
+	refuse(r.NoTarget, "%d rows keep no trained token within max_seq_length; raise it, or shorten the prompts")
+	if r.Rows == 0 {
+		refuse(r.Records, "no row of %d records is left to train on")
 	}
 	return reasons
-}
-
-func toInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // CheckRows looks at loaded data. eval may be nil. Each warning is a sentence

@@ -5,6 +5,7 @@ renders.in.json and a few more. It prints the differences and what was equal.
     python compare.py path/to/graft path/to/templates    # needs jinja2 3.1
 """
 
+import datetime
 import json
 import pathlib
 import re
@@ -13,6 +14,7 @@ import sys
 
 from renders import env, given
 
+env.globals["strftime_now"] = datetime.datetime.now().strftime
 talks = dict(given["conversations"])
 talks["parts"] = {"messages": [{"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image"}]},
                                {"role": "assistant", "content": [{"type": "text", "text": "ok"}]}]}
