@@ -152,7 +152,6 @@ func TestBadRecordsAreNamed(t *testing.T) {
 		`{"text":"a\u0000b"}`:                                              "a NUL character at byte 11",
 		`{"chosen":"a","rejected":"b"}`:                                    "form preference cannot train",
 		`{"prompt":"a","completion":"b","label":false}`:                    "form unpaired cannot train",
-		`{"prompt":"a","completion":"b","label":1}`:                        `"label" must be true or false, got 1`,
 		`{"prompt":"a","chosen":[{"role":"assistant","content":"b"}],"rejected":"c"}`:                 `"rejected" must be a list of messages, got a string`,
 		`{"chosen":[{"role":"alien","content":"b"}],"rejected":[{"role":"assistant","content":"c"}]}`: `"chosen": a role is "alien"`,
 		`{"segments":[{"label":false,"text":"a"}]}`:                                                   "no segment has the label true",
@@ -194,6 +193,36 @@ func TestPreferenceRecords(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, data.Unpaired, r.Form)
 	assert.True(t, r.Good)
+	r, err = data.ParseRecord([]byte(`{"prompt":"Q","completion":"A","label":"geography"}`), data.Auto)
+	require.NoError(t, err)
+	assert.Equal(t, data.PromptCompletion, r.Form)
+	_, err = data.ParseRecord([]byte(`{"prompt":"Q","completion":"A","label":1}`), data.Unpaired)
+	assert.ErrorContains(t, err, `"label" must be true or false, got 1`)
+}
+
+// A table holds lists as text.
+func TestListsInCells(t *testing.T) {
+	for record, form := range map[string]data.Form{
+		`{"messages":"[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"yo\"}]","tools":"[{\"name\":\"f\"}]"}`: data.Messages,
+		`{"conversations":"[{\"from\":\"human\",\"value\":\"hi\"},{\"from\":\"gpt\",\"value\":\"yo\"}]"}`:                                  data.ShareGPT,
+		`{"input_ids":"[1, 2]","labels":"[-100, 2]"}`:                                                                                      data.Tokens,
+		`{"prompt":"[1] is a note","completion":"[2, 3]"}`:                                                                                 data.PromptCompletion,
+		`{"prompt":"p","completion":"c","label":"True"}`:                                                                                   data.Unpaired,
+		`{"text":"t","labels":"[\"a\",\"b\"]"}`:                                                                                            data.Classification,
+	} {
+		r, err := data.ParseRecord([]byte(record), data.Auto)
+		require.NoError(t, err, record)
+		assert.Equal(t, form, r.Form, record)
+		switch form {
+		case data.Messages:
+			assert.Len(t, r.Conversation.Messages, 2)
+			assert.Len(t, r.Conversation.Tools, 1)
+		case data.PromptCompletion:
+			assert.Equal(t, "[2, 3]", r.Completion)
+		case data.Classification:
+			assert.Equal(t, []string{"a", "b"}, r.Classes)
+		}
+	}
 }
 
 func write(t *testing.T, name, content string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/failure"
@@ -53,7 +54,11 @@ func parseUnpaired(f fields, data []byte) (r Record, err error) {
 	if r, err = parsePromptCompletion(f, data); err != nil {
 		return r, err
 	}
-	return r, f.value("label", &r.Good, "true or false")
+	if !isBool(f["label"]) {
+		return r, failure.Data("\"label\" must be true or false, got %s", kindOf(f["label"]))
+	}
+	r.Good = strings.EqualFold(strings.Trim(string(f["label"]), `"`), "true")
+	return r, nil
 }
 
 func parsePreference(f fields, _ []byte) (r Record, err error) {

@@ -76,6 +76,7 @@ func ParseRecord(data []byte, form Form) (Record, error) {
 	if fields == nil {
 		return Record{}, failure.Data("a record must be a JSON object, got null")
 	}
+	data = fields.unwrap(data)
 	if form == Auto || form == "" {
 		var err error
 		if form, err = fields.form(); err != nil {
@@ -105,6 +106,32 @@ func (f fields) has(key string) bool {
 	return ok && !bytes.Equal(v, []byte("null"))
 }
 
+// unwrap takes lists out of the text that a table holds them as: a cell of CSV
+// has no other type. It gives the whole record again.
+func (f fields) unwrap(data []byte) []byte {
+	changed := false
+	for _, key := range []string{"messages", "conversations", "segments", "input_ids", "labels", "prompt", "completion", "chosen", "rejected"} {
+		var text string
+		if len(f[key]) == 0 || f[key][0] != '"' || json.Unmarshal(f[key], &text) != nil {
+			continue
+		}
+		var list []json.RawMessage
+		if !strings.HasPrefix(text, "[") || json.Unmarshal([]byte(text), &list) != nil || len(list) == 0 {
+			continue
+		}
+		if ids := key == "input_ids" || key == "labels"; ids || list[0][0] == '{' {
+			f[key], changed = json.RawMessage(text), true
+		}
+	}
+	if !changed {
+		return data
+	}
+	if whole, err := json.Marshal(f); err == nil {
+		return whole
+	}
+	return data
+}
+
 func (f fields) form() (Form, error) {
 	for _, c := range []struct {
 		form Form
@@ -115,6 +142,9 @@ func (f fields) form() (Form, error) {
 		{Alpaca, []string{"instruction", "output"}}, {Classification, []string{"text", "label"}},
 		{Classification, []string{"text", "labels"}}, {Text, []string{"text"}},
 	} {
+		if c.form == Unpaired && !isBool(f["label"]) {
+			continue // a column of something else
+		}
 		if !slices.ContainsFunc(c.keys, func(k string) bool { return !f.has(k) }) {
 			return c.form, nil
 		}
@@ -170,6 +200,11 @@ func kindOf(raw []byte) string {
 		return "null"
 	}
 	return fmt.Sprintf("%.24s", raw)
+}
+
+// isBool accepts true and false, and the words in a cell of a table.
+func isBool(raw []byte) bool {
+	return slices.Contains([]string{"true", "false"}, strings.ToLower(strings.Trim(string(raw), `"`)))
 }
 
 func isList(raw []byte) bool { return len(raw) > 0 && raw[0] == '[' }
