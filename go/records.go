@@ -18,12 +18,12 @@ import (
 // Records are the data of a run file as rows of tokens, before there is a
 // model.
 type Records struct {
+	Config      *config.Config
 	Base        *Base
 	Report      data.Report // of the training sources
 	EvalReport  data.Report // of data.eval
 	Train, Eval *data.Rows  // Eval has no rows where nothing is evaluated
 
-	config *config.Config
 	loaded []*data.Rows
 	ends   bool // the base has tokens that end an answer
 }
@@ -70,7 +70,7 @@ func (r *Records) close() (err error) {
 }
 
 func readRecords(ctx context.Context, b *Base, c *config.Config, o Options, how read) (r *Records, err error) {
-	r = &Records{Base: b, config: c}
+	r = &Records{Config: c, Base: b}
 	defer func() {
 		if err != nil {
 			r.close()
@@ -113,7 +113,7 @@ func readRecords(ctx context.Context, b *Base, c *config.Config, o Options, how 
 
 // options are those of the data package, without the sources.
 func (r *Records) options(o Options) (data.Options, error) {
-	c, b := r.config.Data, r.Base
+	c, b := r.Config.Data, r.Base
 	e := data.Encoder{TrainOn: data.TrainOn(c.TrainOn), EOS: b.Files.Special.EOS, Chat: chat.Options{Tokens: b.SpecialTokens()}}
 	options := data.Options{MaxSeqLength: c.MaxSeqLength, OnOverflow: c.OnOverflow, OnError: c.OnError, Stdin: o.Stdin, Ends: b.StopTokens()}
 	r.ends = len(options.Ends) > 0
@@ -169,7 +169,7 @@ func cacheKey(b *Base, t *chat.Template) string {
 
 // Loader gives the steps of a run over the training rows.
 func (r *Records) Loader() (*data.Loader, error) {
-	c := r.config
+	c := r.Config
 	return data.NewLoader(r.Train, data.LoaderOptions{
 		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: c.Train.Accumulation,
 		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, Shuffle: c.Data.Shuffle, Seed: uint64(c.Train.Seed),
@@ -180,10 +180,10 @@ func (r *Records) Loader() (*data.Loader, error) {
 func (r *Records) Check() data.Check {
 	c := data.CheckRows(r.Report, r.Train, r.Eval)
 	if refused := r.masked(); refused != "" {
-		c.Refuse(refused, r.config.Data.Preflight == "warn")
+		c.Refuse(refused, r.Config.Data.Preflight == "warn")
 	}
 	for _, report := range []data.Report{r.Report, r.EvalReport} {
-		for _, refused := range report.Refusals(r.config.Data.OnError == "stop") {
+		for _, refused := range report.Refusals(r.Config.Data.OnError == "stop") {
 			c.Refuse(refused, false)
 		}
 	}
@@ -195,7 +195,7 @@ func (r *Records) Check() data.Check {
 
 // preflight refuses what a run would learn wrongly from.
 func (r *Records) preflight() error {
-	if refused := r.masked(); refused != "" && r.config.Data.Preflight != "warn" {
+	if refused := r.masked(); refused != "" && r.Config.Data.Preflight != "warn" {
 		return failure.Data("%s; data.preflight: warn trains all the same", refused)
 	}
 	return nil
@@ -215,7 +215,7 @@ func (r *Records) missing() (marks []string) {
 	if r.Base.Tokenizer == nil || r.Report.Forms[data.Messages]+r.Report.Forms[data.ShareGPT] == 0 {
 		return nil
 	}
-	t, err := r.Base.Template(r.config.Data.Template)
+	t, err := r.Base.Template(r.Config.Data.Template)
 	if err != nil {
 		return nil
 	}

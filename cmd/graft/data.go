@@ -190,6 +190,10 @@ func dataPackCommand() *cli.Command {
 				return printJSON(map[string]any{"rows": r.Train.Len(), "sequence_tokens": loader.Room(), "epochs": epochs, "cache": r.Report.Cache})
 			}
 			for i, e := range epochs {
+				if !r.Config.Data.Packing {
+					fmt.Printf("epoch %d  %d rows, each a sequence, %d tokens; micro-batches %.1f %% full; %d steps\n", i, e.Sequences, e.Tokens, 100*e.Filled, e.Steps)
+					continue
+				}
 				fmt.Printf("epoch %d  %d rows in %d sequences of up to %d tokens, %.1f %% full; micro-batches %.1f %% full; %d steps\n",
 					i, r.Train.Len(), e.Sequences, loader.Room(), 100*e.Efficiency, 100*e.Filled, e.Steps)
 			}
