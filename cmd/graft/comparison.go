@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,7 +14,86 @@ import (
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/train"
 )
+
+func compareCommand() *cli.Command {
+	return &cli.Command{
+		Name: "compare", Usage: "train each method on the same data and budget, and print the table", ArgsUsage: "RUN.yaml",
+		Description: "graft compare run.yaml --set train.max_steps=100\n" +
+			"graft compare run.yaml --methods lora,prompt,full\n\n" +
+			"Each method trains in a directory of its own below train.output_dir; compare.html and compare.json are written there.\n" +
+			"A method other than the file's own has its defaults, the learning rate included.",
+		Flags: runFlags(&cli.StringFlag{Name: "methods", Usage: "the `METHODS` to train; by default every one that makes text"}),
+		Action: func(c *cli.Context) error {
+			path, err := oneArgument(c, "a run file")
+			if err != nil {
+				return err
+			}
+			sets := settings(c)
+			cfg, err := config.Load(path, sets)
+			if err != nil {
+				return err
+			}
+			if err := cfg.Require("train.output_dir"); err != nil {
+				return err
+			}
+			methods := slices.DeleteFunc(config.Methods(), func(m string) bool { return m == "head" })
+			if list := c.String("methods"); list != "" {
+				methods = strings.Split(list, ",")
+			}
+			for _, m := range methods {
+				if !slices.Contains(config.Methods(), m) {
+					return failure.Usage("--methods %s: the methods are %s", m, strings.Join(config.Methods(), ", "))
+				}
+			}
+			load := func(method string) (*config.Config, error) { return config.LoadAs(path, method, sets) }
+			last := ""
+			all, err := graft.Compare(c.Context, cfg.Train.OutputDir, methods, load, graft.Options{}, func(method string, e train.Event) {
+				if method != last {
+					fmt.Fprintf(os.Stderr, "%s\n", method)
+					last = method
+				}
+				switch {
+				case e.Message != "":
+					fmt.Fprintf(os.Stderr, "  %s\n", e.Message)
+				case e.Step == e.TotalSteps || e.EvalLoss != nil || e.Step%50 == 0:
+					fmt.Fprintf(os.Stderr, "  %s\n", eventLine(e))
+				}
+			})
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(all)
+			}
+			printCompared(all)
+			fmt.Printf("\nwritten  %s\n", filepath.Join(cfg.Train.OutputDir, "compare.html"))
+			return nil
+		},
+	}
+}
+
+func printCompared(all []graft.Compared) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "method\ttrained\tshare\tlearning rate\tplanned\tused\tseconds\ttokens/s\tfile\tloss before\tafter\t")
+	for _, c := range all {
+		if c.Refused != "" {
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.3g %%\t%.0e\t%s\t%s\t%.1f\t%.0f\t%s\t%.4f\t%.4f\t\n", c.Method, count(c.Trainable), 100*c.Share, c.LearningRate,
+			size(c.PlannedBytes), size(c.UsedBytes), c.Seconds, c.TokensPerSec, size(c.FileBytes), c.EvalBefore, c.EvalAfter)
+	}
+	w.Flush()
+	fmt.Println()
+	for _, c := range all {
+		if c.Refused != "" {
+			fmt.Printf("%-7s not trained: %s\n", c.Method, c.Refused)
+		} else {
+			fmt.Printf("%-7s %s\n", c.Method, c.Advice)
+		}
+	}
+}
 
 // planComparison plans methods beside each other, from a config.json alone.
 func planComparison(c *cli.Context) error {

@@ -75,7 +75,7 @@ func newApp() *cli.App {
 			"   graft train run.yaml       trains; Ctrl-C saves, --resume auto goes on\n" +
 			"   graft chat MODEL --adapter runs/x/adapter",
 		Commands: []*cli.Command{
-			trainCommand(), planCommand(), dataCommand(), evalCommand(),
+			trainCommand(), planCommand(), compareCommand(), dataCommand(), evalCommand(),
 			generateCommand(), chatCommand(), mergeCommand(), quantizeCommand(),
 			inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(), templateCommand(),
 			configCommand(), completionCommand(), versionCommand(),

@@ -48,6 +48,11 @@ func parse(s source, text []byte, sets []string) (*Config, error) {
 	if root == nil || root.kind == null {
 		root = &node{kind: mapping, where: s.name}
 	}
+	return decode(root, sets)
+}
+
+// decode turns the tree of a file into a run.
+func decode(root *node, sets []string) (*Config, error) {
 	for _, set := range sets {
 		if err := apply(root, set); err != nil {
 			return nil, err

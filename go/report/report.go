@@ -16,6 +16,9 @@ import (
 //go:embed report.html
 var page string
 
+//go:embed style.css
+var style string
+
 // Run is what the page tells.
 type Run struct {
 	Title  string
@@ -43,6 +46,9 @@ type Line struct {
 func HTML(r Run) ([]byte, error) {
 	t, err := template.New("report").Funcs(template.FuncMap{"plot": plot, "summary": summary}).Parse(page)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := t.New("style").Parse(style); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
