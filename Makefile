@@ -32,6 +32,9 @@ fuzz: ## every parser of files, FUZZTIME (10m) each
 		done || exit 1; \
 	done
 
+compare: ## every method on the demo's task, measured: the table and runs/compare/compare.html
+	$(GO) run ./examples/demo -compare -out runs/compare
+
 bench: ## operations and the whole step on this machine
 	$(GO) test -run '^$$' -bench . ./tests/optest ./tests/bench ./go/tokenizer
 

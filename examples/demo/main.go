@@ -27,16 +27,17 @@ import (
 func main() {
 	out := flag.String("out", "runs/demo", "the run directory")
 	fresh := flag.Bool("fresh", false, "pretrain again, even if the base is in the cache")
+	methods := flag.Bool("compare", false, "train every method on the demo's task and print the table, instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := demo(ctx, *out, *fresh); err != nil {
+	if err := demo(ctx, *out, *fresh, *methods); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(failure.Code(err))
 	}
 }
 
-func demo(ctx context.Context, out string, fresh bool) error {
+func demo(ctx context.Context, out string, fresh, methods bool) error {
 	began := time.Now()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -58,7 +59,11 @@ func demo(ctx context.Context, out string, fresh bool) error {
 	} else if err := pretrain(ctx, sources, base); err != nil {
 		return err
 	}
-	if err := tune(ctx, sources, base, out); err != nil {
+	next := tune
+	if methods {
+		next = compare
+	}
+	if err := next(ctx, sources, base, out); err != nil {
 		return err
 	}
 	fmt.Printf("done in %s\n", time.Since(began).Round(time.Second))
