@@ -36,7 +36,8 @@ func BucketFor(tokens, sequences, targets, limit int) Bucket {
 // that are missing become one last sequence of id 0 without targets, whose
 // positions stay within those of the real tokens; sequences that are missing
 // are empty and lie before it; target rows that are missing are row 0 with
-// weight 0.
+// weight 0. The virtual tokens of sequences that are missing have rows beyond
+// the last token.
 func (m MicroBatch) Fill(b Bucket) MicroBatch {
 	longest := int32(0)
 	for _, p := range m.Positions {
@@ -48,7 +49,11 @@ func (m MicroBatch) Fill(b Bucket) MicroBatch {
 		m.IDs = append(m.IDs, 0)
 		m.Positions = append(m.Positions, i%(longest+1))
 	}
-	end := int32(m.Tokens)
+	end := m.Cu[len(m.Cu)-1]
+	m.Virtual = append(make([]int32, 0, b.Sequences*m.Prompt), m.Virtual...)
+	for row := int32(b.Tokens); len(m.Virtual) < b.Sequences*m.Prompt; row++ {
+		m.Virtual = append(m.Virtual, row)
+	}
 	m.Cu = append(make([]int32, 0, b.Sequences+1), m.Cu...)
 	for len(m.Cu) < b.Sequences+1 {
 		m.Cu = append(m.Cu, end)

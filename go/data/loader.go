@@ -23,6 +23,9 @@ type LoaderOptions struct {
 	Packing        bool // whole rows share a sequence up to MaxSeqLength
 	Shuffle        bool // else the order of the files
 	Seed           uint64
+	// Prompt is the number of virtual tokens before each row. MaxSeqLength does
+	// not count those of one row: a packed sequence holds so many more.
+	Prompt int
 }
 
 // Loader gives the steps of a run. Step i is a pure function of the rows, the
@@ -64,7 +67,7 @@ func NewLoader(rows *Rows, o LoaderOptions) (*Loader, error) {
 		}
 		longest = o.MaxSeqLength
 	}
-	l.limit = longest * o.MicroBatchSize
+	l.limit = (longest + o.Prompt) * o.MicroBatchSize
 	if l.limit > math.MaxInt32 {
 		return nil, failure.Config("a micro-batch of %d tokens is too large; lower micro_batch_size", l.limit)
 	}
@@ -114,11 +117,19 @@ func (l *Loader) Step(i int) []MicroBatch {
 	for b, group := range groups {
 		rows := make([]Row, len(group))
 		for j, r := range group {
-			rows[j] = l.rows.Row(int(r))
+			rows[j] = l.row(int(r))
 		}
-		batches[b] = Flatten(rows).Fill(l.bucket(group))
+		batches[b] = FlattenPrompted(rows, l.o.Prompt).Fill(l.bucket(group))
 	}
 	return batches
+}
+
+// row is a row as it stands in a micro-batch.
+func (l *Loader) row(i int) Row {
+	if l.o.Prompt > 0 {
+		return l.rows.prompted(i)
+	}
+	return l.rows.Row(i)
 }
 
 // Documents gives the rows of each micro-batch of a step.
@@ -186,8 +197,11 @@ func (l *Loader) Efficiency(epoch int) float64 {
 func (l *Loader) bucket(group []int32) Bucket {
 	tokens, targets := 0, 0
 	for _, r := range group {
-		tokens += l.rows.Tokens(int(r))
+		tokens += l.o.Prompt + l.rows.Tokens(int(r))
 		targets += l.rows.Targets(int(r))
+		if l.o.Prompt > 0 && l.rows.firstTrained(int(r)) {
+			targets++
+		}
 	}
 	return BucketFor(tokens, len(group), targets, l.limit)
 }
@@ -244,9 +258,9 @@ func (l *Loader) sequences(epoch int) [][]int32 {
 	for window := range slices.Chunk(rows, packWindow) {
 		lengths := make([]int, len(window))
 		for i, r := range window {
-			lengths[i] = l.rows.Tokens(int(r))
+			lengths[i] = l.o.Prompt + l.rows.Tokens(int(r))
 		}
-		for _, bin := range Pack(lengths, l.o.MaxSeqLength) {
+		for _, bin := range Pack(lengths, l.o.Prompt+l.o.MaxSeqLength) {
 			slices.Sort(bin) // in the order of the epoch
 			sequence := make([]int32, len(bin))
 			for i, at := range bin {

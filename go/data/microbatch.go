@@ -4,7 +4,7 @@ package data
 const Masked = -100
 
 // Row is one tokenised document. Labels[i] is IDs[i] or Masked; the first
-// token is never a target, whatever its label.
+// token is no target, whatever its label, unless a prompt comes before it.
 type Row struct {
 	IDs    []int32
 	Labels []int32
@@ -18,18 +18,33 @@ type Row struct {
 type MicroBatch struct {
 	IDs, Positions, Cu, Rows, Targets []int32
 	Weights                           []float32
-	Tokens                            int // real ones: what fills a bucket does not count
+	Tokens                            int // of the documents: neither virtual ones nor what fills a bucket
+
+	// Prompt is the number of virtual tokens that each sequence begins with,
+	// Virtual their rows, sequence by sequence. Their id is 0, a stand-in.
+	Prompt  int
+	Virtual []int32
 }
 
 // Flatten lays documents one after another.
-func Flatten(rows []Row) MicroBatch {
-	m := MicroBatch{Cu: []int32{0}}
+func Flatten(rows []Row) MicroBatch { return FlattenPrompted(rows, 0) }
+
+// FlattenPrompted is Flatten with a number of virtual tokens before each
+// document, which take its first positions and are no targets. The last of them
+// predicts the first token of the document.
+func FlattenPrompted(rows []Row, prompt int) MicroBatch {
+	m := MicroBatch{Cu: []int32{0}, Prompt: prompt}
 	for _, r := range rows {
+		for i := range prompt {
+			m.Virtual = append(m.Virtual, int32(len(m.IDs)))
+			m.IDs, m.Positions = append(m.IDs, 0), append(m.Positions, int32(i))
+		}
 		start := int32(len(m.IDs))
+		m.Tokens += len(r.IDs)
 		for i, id := range r.IDs {
 			m.IDs = append(m.IDs, id)
-			m.Positions = append(m.Positions, int32(i))
-			if i > 0 && r.Labels[i] != Masked {
+			m.Positions = append(m.Positions, int32(prompt+i))
+			if prompt+i > 0 && r.Labels[i] != Masked {
 				m.Rows = append(m.Rows, start+int32(i)-1)
 				m.Targets = append(m.Targets, r.Labels[i])
 				m.Weights = append(m.Weights, 1)
@@ -37,6 +52,5 @@ func Flatten(rows []Row) MicroBatch {
 		}
 		m.Cu = append(m.Cu, int32(len(m.IDs)))
 	}
-	m.Tokens = len(m.IDs)
 	return m
 }

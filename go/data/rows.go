@@ -58,9 +58,11 @@ func (r *Rows) add(row Row) error {
 	var targets int32
 	for i, id := range row.IDs {
 		packed[i] = uint32(id)
-		if row.Labels[i] != Masked && i > 0 {
+		if row.Labels[i] != Masked {
 			packed[i] |= trainedBit
-			targets++
+			if i > 0 {
+				targets++
+			}
 		}
 	}
 	key, err := r.tokens.add(packed)
@@ -114,11 +116,27 @@ func (r *Rows) Row(i int) Row {
 	row := Row{IDs: make([]int32, end-start), Labels: make([]int32, end-start), Source: r.source(i), Line: int(r.line[j])}
 	for k, packed := range r.tokens.read(start, end) {
 		row.IDs[k], row.Labels[k] = int32(packed&^trainedBit), Masked
-		if packed&trainedBit != 0 {
+		if packed&trainedBit != 0 && k > 0 {
 			row.Labels[k] = row.IDs[k]
 		}
 	}
 	return row
+}
+
+// prompted is row i for a place after a prompt, whose last virtual token
+// predicts the row's first: its label counts there.
+func (r *Rows) prompted(i int) Row {
+	row := r.Row(i)
+	if r.firstTrained(i) {
+		row.Labels[0] = row.IDs[0]
+	}
+	return row
+}
+
+// firstTrained reports whether the first token of row i has a label.
+func (r *Rows) firstTrained(i int) bool {
+	start, _ := r.span(i)
+	return r.tokens.read(start, start+1)[0]&trainedBit != 0
 }
 
 // source is the file that row i came from.

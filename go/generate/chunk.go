@@ -1,6 +1,11 @@
 package generate
 
-import "github.com/graftlm/graft/bindings"
+import (
+	"slices"
+
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/data"
+)
 
 // chunk is the tokens of one forward pass.
 type chunk struct {
@@ -53,7 +58,7 @@ func (g *Generator) fill(n int) []piece {
 func (g *Generator) freeRows(n int, pieces []piece) []int32 {
 	used := make([]int, len(g.slots))
 	for i, s := range g.slots {
-		used[i] = len(s.cached)
+		used[i] = g.virtual + len(s.cached)
 	}
 	for _, p := range pieces {
 		used[p.slot] += p.n
@@ -67,6 +72,39 @@ func (g *Generator) freeRows(n int, pieces []piece) []int32 {
 	return rows
 }
 
+// fillVirtual reads the virtual tokens into the rows that each place of the
+// cache begins with. They stay there until the adapter is exchanged.
+func (g *Generator) fillVirtual() error {
+	if g.virtual == 0 {
+		return nil
+	}
+	b := g.primed()
+	m := data.FlattenPrompted(make([]data.Row, 1), g.virtual)
+	parts := [][]int32{m.IDs, m.Positions, m.Cu}
+	if g.Model.Decoder.Prompt.Len() > 0 {
+		parts = append(parts, m.Virtual, m.Positions)
+	}
+	if err := g.dev.Upload(g.first.Ints(b), bindings.EncodeInts(slices.Concat(parts...))); err != nil {
+		return err
+	}
+	rows := make([]int32, g.virtual)
+	for slot := range g.slots {
+		for i := range rows {
+			rows[i] = int32(slot*g.MaxTokens + i)
+		}
+		if err := g.dev.Upload(g.rows.View(0, len(rows)), bindings.EncodeInts(rows)); err != nil {
+			return err
+		}
+		if err := g.dev.Upload(g.keys.RowRange(0, 1), bindings.EncodeInts([]int32{rows[0], int32(g.virtual)})); err != nil {
+			return err
+		}
+		if err := g.launch(program{name: "prime"}, g.prime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // stage uploads a chunk: ids, positions, boundaries and the rows of the logits
 // in one range, then the places in the cache and the seeds.
 func (g *Generator) stage(c chunk, p Params) error {
@@ -76,12 +114,13 @@ func (g *Generator) stage(c chunk, p Params) error {
 	seeds := make([]uint32, g.seeds.Len())
 	for _, piece := range c.pieces {
 		s, first := g.slots[piece.slot], piece.slot*g.MaxTokens
+		at := g.virtual + len(s.cached)
 		for i := range piece.n {
-			positions = append(positions, int32(len(s.cached)+i))
-			rows = append(rows, int32(first+len(s.cached)+i))
+			positions = append(positions, int32(at+i))
+			rows = append(rows, int32(first+at+i))
 		}
 		cu = append(cu, int32(len(positions)))
-		keys = append(keys, int32(first), int32(len(s.cached)+piece.n))
+		keys = append(keys, int32(first), int32(at+piece.n))
 		last[piece.slot] = int32(len(positions) - 1)
 		seed := p.seed(p.Stream+s.seq.index, len(s.seq.Tokens))
 		copy(seeds[4*piece.slot:], seed[:])

@@ -74,8 +74,8 @@ func (g *Generator) checkPrompt(i int, ids []int32) error {
 	if len(ids) == 0 {
 		return failure.Data("prompt %d is empty; give at least one token, for instance that of the beginning", i+1)
 	}
-	if len(ids) >= g.MaxTokens {
-		return failure.Data("prompt %d has %d tokens, which leaves no room for an answer in a context of %d; shorten it or open a longer context", i+1, len(ids), g.MaxTokens)
+	if len(ids) >= g.Context() {
+		return failure.Data("prompt %d has %d tokens, which leaves no room for an answer in a context of %d; shorten it or open a longer context", i+1, len(ids), g.Context())
 	}
 	for at, id := range ids {
 		if id < 0 || int(id) >= g.Model.Config.Vocab {
@@ -103,7 +103,7 @@ func (g *Generator) begin(s *sequence, prompt []int32, p Params) error {
 		}
 	}
 	s.pending, s.Reused = prompt[known:], known
-	s.most = g.MaxTokens - len(prompt)
+	s.most = g.Context() - len(prompt)
 	if p.MaxNewTokens > 0 {
 		s.most = min(s.most, p.MaxNewTokens)
 	}

@@ -61,19 +61,24 @@ func (g *Generator) load(ctx context.Context) error {
 	if err := g.Model.Load(ctx, g.dev, g.Source, g.Progress); err != nil {
 		return err
 	}
-	if err := g.SetAdapter(g.Adapter); err != nil {
-		return err
-	}
 	for _, s := range []bindings.Tensor{g.seen, g.seeds, g.rows, g.keys} {
 		if err := g.dev.Upload(s, make([]byte, s.Bytes())); err != nil {
 			return err
 		}
 	}
-	freq := g.staging.Batch(g.bucket(1)).Freq
-	if err := model.Upload(g.dev, freq, g.Model.Config.Rope.Frequencies(g.MaxTokens)); err != nil {
+	freqs := []bindings.Tensor{g.staging.Batch(g.bucket(1)).Freq}
+	if g.first != nil {
+		freqs = append(freqs, g.first.Batch(g.primed()).Freq)
+	}
+	for _, freq := range freqs {
+		if err := model.Upload(g.dev, freq, g.Model.Config.Rope.Frequencies(g.MaxTokens)); err != nil {
+			return err
+		}
+	}
+	if err := g.launch(program{name: "clear"}, g.clear); err != nil {
 		return err
 	}
-	return g.launch(program{name: "clear"}, g.clear)
+	return g.SetAdapter(g.Adapter)
 }
 
 // SetAdapter gives the adapters other values, by the names of their
@@ -109,7 +114,7 @@ func (g *Generator) SetAdapter(values map[string][]float32) error {
 			return err
 		}
 	}
-	return nil
+	return g.fillVirtual()
 }
 
 // adapters are the parameters that the base does not have.
@@ -134,8 +139,9 @@ func (g *Generator) Forget() {
 	}
 }
 
-// Context is the most tokens of a prompt and its answer.
-func (g *Generator) Context() int { return g.MaxTokens }
+// Context is the most tokens of a prompt and its answer: what virtual tokens
+// leave of MaxTokens.
+func (g *Generator) Context() int { return g.MaxTokens - g.virtual }
 
 // Planned are the bytes reserved; Used those that the programs run so far
 // came to.

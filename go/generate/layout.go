@@ -19,13 +19,15 @@ type layout struct {
 	keys    bindings.Tensor // [sequences+1, 2] i32
 	seeds   bindings.Tensor // [sequences, 4] u32
 	seen    bindings.Tensor // [sequences, V] u8: tokens of each sequence
+	virtual int             // rows that each place of the cache begins with: those of a prompt or prefix
+	first   *nn.Staging     // what is read to fill them; nil for none
 }
 
 // place lays a generator out. The cache is in the trainable arena, since
 // programs write it.
 func place(o Options, p bindings.Profile, m *bindings.Memory) *layout {
 	o.Model.Params.Layout(m, o.Types, false)
-	l := &layout{Options: o, profile: p, mem: m}
+	l := &layout{Options: o, profile: p, mem: m, virtual: o.Model.Decoder.Virtual()}
 	for _, b := range o.Model.Decoder.Blocks {
 		rows, cols := o.Sequences*o.MaxTokens, b.Attention.KVHeads*b.Attention.Dim
 		l.cache.K = append(l.cache.K, m.Alloc(bindings.Trainable, o.Types.Compute, rows, cols))
@@ -35,7 +37,10 @@ func place(o Options, p bindings.Profile, m *bindings.Memory) *layout {
 	l.logits = m.Alloc(bindings.Trainable, o.Types.Param, o.Sequences, vocab)
 	l.ids = m.Alloc(bindings.Trainable, bindings.I32, o.Sequences)
 	l.staging = nn.NewStaging(m, o.Types, []nn.Bucket{l.bucket(o.Chunk)}, o.Model.Config.Rope.Dim/2, nn.PerSequence{})
-	l.rows = m.Alloc(bindings.Staging, bindings.I32, o.Chunk)
+	if l.virtual > 0 {
+		l.first = nn.NewStaging(m, o.Types, []nn.Bucket{l.primed()}, o.Model.Config.Rope.Dim/2, o.Model.Row)
+	}
+	l.rows = m.Alloc(bindings.Staging, bindings.I32, max(o.Chunk, l.virtual))
 	l.keys = m.Alloc(bindings.Staging, bindings.I32, o.Sequences+1, 2)
 	l.seeds = m.Alloc(bindings.Staging, bindings.U32, o.Sequences, 4)
 	l.seen = m.Alloc(bindings.Staging, bindings.U8, o.Sequences, vocab)
@@ -50,6 +55,22 @@ func (l *layout) bucket(n int) nn.Bucket {
 
 func (l *layout) reading(ops bindings.Ops) nn.Reading {
 	return nn.Reading{Ops: ops, Memory: l.mem, Profile: l.profile, Types: l.Types}
+}
+
+// primed is the shape of the pass over the virtual tokens.
+func (l *layout) primed() nn.Bucket { return nn.Bucket{Tokens: l.virtual, Sequences: 1} }
+
+// prime reads the virtual tokens into the cache. The host says which rows of it
+// they go to; without a prompt or prefix there is nothing to read.
+func (l *layout) prime(ops bindings.Ops) {
+	if l.first == nil {
+		return
+	}
+	in := l.first.Batch(l.primed())
+	cache := l.cache
+	cache.Rows, cache.Keys = l.rows.View(0, l.virtual), l.keys.RowRange(0, 1)
+	in.Cache = &cache
+	l.Model.Decoder.Prime(l.reading(ops), in)
 }
 
 // clear empties the cache, so that no row of it ever holds what is no number.

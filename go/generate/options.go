@@ -17,8 +17,9 @@ type Options struct {
 	// their values are exchanged with SetAdapter.
 	Model *model.Model
 	Types nn.Types
-	// MaxTokens is the context: the tokens of a prompt and its answer. 0 stands
-	// for 2048, or what the model was made for if that is less.
+	// MaxTokens is the context: the tokens of a prompt and its answer, and the
+	// virtual ones of the adapter. 0 stands for 2048, or what the model was made
+	// for if that is less.
 	MaxTokens int
 	// Sequences are served at once; 0 stands for 1.
 	Sequences int
@@ -61,6 +62,9 @@ func Plan(o Options, p bindings.Profile) (Bytes, error) {
 	if err := read("clear", l.clear); err != nil {
 		return Bytes{}, err
 	}
+	if err := read("prime", l.prime); err != nil {
+		return Bytes{}, err
+	}
 	for n := 1; n <= o.Chunk; n = roundUp(n + 1) {
 		if err := read("forward", l.forward(n)); err != nil {
 			return Bytes{}, err
@@ -98,6 +102,8 @@ func (o Options) complete() (Options, error) {
 	switch {
 	case o.MaxTokens < 2 || o.MaxTokens > c.MaxPositions:
 		return o, failure.Config("a context of %d tokens was asked for, want 2 to %d, the max_position_embeddings of the model", o.MaxTokens, c.MaxPositions)
+	case o.MaxTokens < o.Model.Decoder.Virtual()+2:
+		return o, failure.Config("the adapter has %d virtual tokens, which leaves no room for a prompt and an answer in a context of %d", o.Model.Decoder.Virtual(), o.MaxTokens)
 	case o.Sequences < 1 || o.Sequences > math.MaxInt32/o.MaxTokens:
 		return o, failure.Config("%d sequences of %d tokens were asked for, want 1 to %d", o.Sequences, o.MaxTokens, math.MaxInt32/o.MaxTokens)
 	case o.Chunk < 1:
@@ -106,7 +112,7 @@ func (o Options) complete() (Options, error) {
 	if bytes := 16 * float64(o.Sequences*o.MaxTokens) * float64(c.KVHeads*c.HeadDim) * float64(c.Layers); bytes > 1<<50 {
 		return o, failure.Memory("a cache of %d sequences of %d tokens takes up to %.0f TiB; ask for fewer", o.Sequences, o.MaxTokens, bytes/(1<<40))
 	}
-	o.Chunk = roundDown(min(o.Chunk, o.Sequences*o.MaxTokens))
+	o.Chunk = roundDown(min(o.Chunk, o.Sequences*(o.MaxTokens-o.Model.Decoder.Virtual())))
 	return o, nil
 }
 

@@ -45,6 +45,20 @@ func (m *Model) SetRecompute(on bool) {
 	}
 }
 
+// Virtual is the number of positions that virtual tokens take before the first
+// token of every sequence; Prefix is the part of them that are no rows of a
+// micro-batch but keys and values.
+func (m *Model) Virtual() int { return m.Row.Virtual + m.Prefix() }
+func (m *Model) Prefix() int {
+	if m.Decoder == nil {
+		return 0
+	}
+	return m.Decoder.Prefix.Len()
+}
+
+// SetPrompt puts virtual tokens before every sequence of a decoder.
+func (m *Model) SetPrompt(p *nn.Prompt) { m.Decoder.Prompt, m.Row.Virtual = p, p.Len() }
+
 // Headless takes the output layer of a decoder away, unless it is the
 // embedding: a head of another kind replaces it.
 func (m *Model) Headless() {

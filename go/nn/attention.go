@@ -12,6 +12,7 @@ type Attention struct {
 	Window              int // 0: all earlier tokens
 	Q, K, V, O          *Linear
 	QNorm, KNorm        *RMSNorm // nil: none
+	Prefix              *Prefix  // nil: none; the layers of a decoder share it
 }
 
 // attentionState is what it keeps for the backward pass.
@@ -20,6 +21,7 @@ type attentionState struct {
 	o, lse         bindings.Tensor
 	qn, kn         normState // before the norms of heads
 	lq, lk, lv, lo bindings.LinearArgs
+	layer          int
 }
 
 func (a *Attention) save(r Reading, tokens int, in Batch) attentionState {
@@ -52,7 +54,8 @@ func (a *Attention) forward(r Reading, s *attentionState, y, x bindings.Tensor, 
 	}
 	a.V.forward(r, &s.lv, s.v, x)
 	a.rotate(r, s.q, s.k, c, false)
-	a.attend(r, s, in, layer)
+	s.layer = layer
+	a.attend(r, s, in, c, layer)
 	a.O.forward(r, &s.lo, y, s.o)
 }
 
@@ -65,9 +68,9 @@ func (a *Attention) rotate(r Reading, q, k bindings.Tensor, c *shared, inverse b
 	}
 }
 
-func (a *Attention) attend(r Reading, s *attentionState, in Batch, layer int) {
+func (a *Attention) attend(r Reading, s *attentionState, in Batch, c *shared, layer int) {
 	defer r.Release(r.Mark())
-	args := a.args(r, *s, in, false)
+	args := a.args(r, *s, in, c, false)
 	if in.Cache != nil {
 		r.ScatterRows(in.Cache.K[layer], s.k, in.Cache.Rows)
 		r.ScatterRows(in.Cache.V[layer], s.v, in.Cache.Rows)
@@ -77,18 +80,27 @@ func (a *Attention) attend(r Reading, s *attentionState, in Batch, layer int) {
 }
 
 // backward writes dx, unless it is not valid, from the gradient dy of the
-// output projection.
+// output projection, and adds to the gradients of a prefix. It stops where
+// neither the input nor what is before the scores is trained.
 func (a *Attention) backward(r Reading, s attentionState, dx, dy bindings.Tensor, in Batch, c *shared) {
 	defer r.Release(r.Mark())
 	do := r.Like(s.o)
 	dq, dk, dv := r.Like(s.q), r.Like(s.k), r.Like(s.v)
 	a.O.backward(r, s.lo, do, bindings.Set, dy)
-	if !dx.Valid() && !a.trainsInput() {
+	below := dx.Valid() || a.trainsInput()
+	if !below && !a.Prefix.Trains() {
 		return
 	}
+	g := bindings.AttentionGrads{DQ: dq, DK: dk, DV: dv}
+	if a.Prefix.Trains() {
+		g.DPK, g.DPV = c.prefix.dk[s.layer], c.prefix.dv[s.layer]
+	}
 	mark := r.Mark()
-	r.AttentionBackward(bindings.AttentionGrads{DQ: dq, DK: dk, DV: dv}, do, s.o, s.lse, a.args(r, s, in, true))
+	r.AttentionBackward(g, do, s.o, s.lse, a.args(r, s, in, c, true))
 	r.Release(mark)
+	if !below {
+		return
+	}
 	a.rotate(r, dq, dk, c, true)
 	if a.QNorm != nil {
 		a.QNorm.backward(r, s.heads(a, s.qn), a.byHead(dq), bindings.Set, a.byHead(dq))
@@ -111,11 +123,16 @@ func (s attentionState) heads(a *Attention, n normState) normState {
 // byHead sees rows of heads as one row for each head.
 func (a *Attention) byHead(t bindings.Tensor) bindings.Tensor { return t.Reshape(t.Len()/a.Dim, a.Dim) }
 
-func (a *Attention) args(r Reading, s attentionState, in Batch, backward bool) bindings.AttentionArgs {
-	return bindings.AttentionArgs{
+// args are those of the operation. A cache holds the prefix already.
+func (a *Attention) args(r Reading, s attentionState, in Batch, c *shared, backward bool) bindings.AttentionArgs {
+	args := bindings.AttentionArgs{
 		Q: s.q, K: s.k, V: s.v, Cu: in.Cu,
 		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.Dim,
 		Scale: a.Scale, SoftCap: a.SoftCap, Causal: !a.BothWays, Window: a.Window,
-		Scratch: r.Scratch(r.Profile.AttentionScratch(s.q.Rows(), 0, a.Heads, a.KVHeads, a.Dim, backward)),
 	}
+	if a.Prefix != nil && in.Cache == nil {
+		args.PrefixK, args.PrefixV = c.prefix.k[s.layer], c.prefix.v[s.layer]
+	}
+	args.Scratch = r.Scratch(r.Profile.AttentionScratch(s.q.Rows(), a.Prefix.Len(), a.Heads, a.KVHeads, a.Dim, backward))
+	return args
 }

@@ -17,6 +17,7 @@ type Batch struct {
 	Inverse                bindings.Tensor // [1] float: 1 / target tokens of the step
 	Seed                   bindings.Tensor // [4] u32: key low, key high, step, micro-batch
 	Freq                   bindings.Tensor // [dim/2] float: rotary frequencies
+	Virtual, Slots         bindings.Tensor // [n·k] i32: rows of the k virtual tokens of each sequence, and their numbers; absent without a prompt
 	Training               bool            // dropout is on
 	Values                 bindings.Tensor // [n, C] float: what a sequence should give, of several labels or numbers
 	Features               bindings.Tensor // [n, h] float: the pooled rows of a frozen body
@@ -34,7 +35,7 @@ type Cache struct {
 // Staging is the memory that the host writes before a launch: room for the
 // largest bucket, of which every micro-batch is a view.
 type Staging struct {
-	ints    bindings.Tensor // ids, positions, cu, rows, targets
+	ints    bindings.Tensor // ids, positions, cu, rows, targets, virtual rows, their numbers
 	floats  bindings.Tensor // inverse, learning rate, frequencies, weights, values, features
 	Seed    bindings.Tensor
 	largest Bucket
@@ -42,8 +43,9 @@ type Staging struct {
 	row     PerSequence
 }
 
-// PerSequence is how many numbers each sequence brings with it.
-type PerSequence struct{ Values, Features int }
+// PerSequence is how many numbers each sequence brings with it, and how many
+// virtual tokens it begins with.
+type PerSequence struct{ Values, Features, Virtual int }
 
 // NewStaging allocates for buckets up to the largest in each number.
 func NewStaging(m *bindings.Memory, t Types, buckets []Bucket, freqs int, row PerSequence) *Staging {
@@ -54,7 +56,7 @@ func NewStaging(m *bindings.Memory, t Types, buckets []Bucket, freqs int, row Pe
 		s.largest.Targets = max(s.largest.Targets, b.Targets)
 	}
 	l := s.largest
-	s.ints = m.Alloc(bindings.Staging, bindings.I32, 2*l.Tokens+l.Sequences+1+2*l.Targets)
+	s.ints = m.Alloc(bindings.Staging, bindings.I32, s.intsOf(l))
 	s.floats = m.Alloc(bindings.Staging, t.Param, 2+freqs+l.Targets+l.Sequences*(row.Values+row.Features))
 	s.Seed = m.Alloc(bindings.Staging, bindings.U32, 4)
 	return s
@@ -76,7 +78,7 @@ func (s *Staging) Batch(b Bucket) Batch {
 		after += b.Sequences * n
 		return s.floats.View(after-b.Sequences*n, b.Sequences, n)
 	}
-	return Batch{
+	in := Batch{
 		Bucket: b, Training: true,
 		IDs: ints(b.Tokens), Positions: ints(b.Tokens), Cu: ints(b.Sequences + 1),
 		Rows: ints(b.Targets), Targets: ints(b.Targets),
@@ -85,16 +87,23 @@ func (s *Staging) Batch(b Bucket) Batch {
 		Values:  values(s.row.Values), Features: values(s.row.Features),
 		Seed: s.Seed,
 	}
+	if n := b.Sequences * s.row.Virtual; n > 0 {
+		in.Virtual, in.Slots = ints(n), ints(n)
+	}
+	return in
+}
+
+// intsOf is the number of integers of a bucket.
+func (s *Staging) intsOf(b Bucket) int {
+	return 2*b.Tokens + b.Sequences + 1 + 2*b.Targets + 2*b.Sequences*s.row.Virtual
 }
 
 // LR is the learning rate of the update.
 func (s *Staging) LR() bindings.Tensor { return s.floats.View(1, 1) }
 
 // Ints is where the integers of a bucket lie, in the order ids, positions, cu,
-// rows, targets.
-func (s *Staging) Ints(b Bucket) bindings.Tensor {
-	return s.ints.View(0, 2*b.Tokens+b.Sequences+1+2*b.Targets)
-}
+// rows, targets, virtual rows, their numbers.
+func (s *Staging) Ints(b Bucket) bindings.Tensor { return s.ints.View(0, s.intsOf(b)) }
 
 // Floats is where its floats lie, in the order inverse, learning rate,
 // frequencies, weights, values, features.

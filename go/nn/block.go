@@ -30,7 +30,7 @@ func (b *Block) Trains() bool {
 			return true
 		}
 	}
-	return b.InputNorm.W.Trainable || b.PostNorm.W.Trainable || b.Attention.trainsInput()
+	return b.InputNorm.W.Trainable || b.PostNorm.W.Trainable || b.Attention.trainsInput() || b.Attention.Prefix.Trains()
 }
 
 func (b *Block) save(r Reading, x bindings.Tensor, in Batch) *blockState {

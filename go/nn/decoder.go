@@ -13,10 +13,28 @@ type Decoder struct {
 	Rotary        int    // elements of a head that rotate
 	RotaryScale   float64
 	Recompute     bool // keep only the inputs of blocks, and run them again
+	Prompt        *Prompt
+	Prefix        *Prefix
+}
+
+// Virtual is the number of positions that are taken before the first token of
+// every sequence.
+func (d *Decoder) Virtual() int { return d.Prompt.Len() + d.Prefix.Len() }
+
+// SetPrefix puts a prefix into every layer.
+func (d *Decoder) SetPrefix(p *Prefix) {
+	d.Prefix = p
+	for _, b := range d.Blocks {
+		b.Attention.Prefix = p
+	}
 }
 
 // shared is what all blocks of a micro-batch use.
-type shared struct{ rope bindings.Tensor }
+type shared struct {
+	rope   bindings.Tensor
+	prompt promptState
+	prefix *prefixState // nil: none
+}
 
 // Linears lists the linear layers of all blocks.
 func (d *Decoder) Linears() []*Linear {
@@ -30,7 +48,36 @@ func (d *Decoder) Linears() []*Linear {
 func (d *Decoder) shared(r Reading, in Batch) *shared {
 	t := r.New(in.Positions.Len(), d.Rotary)
 	r.RoPETable(t, in.Positions, in.Freq, d.RotaryScale)
-	return &shared{rope: t}
+	c := &shared{rope: t}
+	if in.Virtual.Valid() {
+		c.prompt = d.Prompt.forward(r)
+	}
+	if d.Prefix != nil && in.Cache == nil {
+		c.prefix = d.Prefix.forward(r, in.Training)
+	}
+	return c
+}
+
+// stream allocates the residual stream of a micro-batch, and rows after its
+// end: there the prompts of the sequences that a bucket only has room for go.
+// They cost memory and no time.
+func (d *Decoder) stream(r Reading, in Batch) (tokens, all bindings.Tensor) {
+	t, beyond := in.IDs.Len(), 0
+	if in.Virtual.Valid() {
+		beyond = in.Virtual.Len()
+	}
+	all = r.New(t+beyond, d.Hidden)
+	return all.RowRange(0, t), all
+}
+
+// embed is what the first block is given.
+func (d *Decoder) embed(r Reading, in Batch, c *shared) bindings.Tensor {
+	x, all := d.stream(r, in)
+	r.Embedding(x, d.Embed.Value, in.IDs)
+	if in.Virtual.Valid() {
+		d.Prompt.put(r, c.prompt, all, in)
+	}
+	return x
 }
 
 // ForwardBackward adds the loss of one micro-batch to loss [2] (see
@@ -47,15 +94,21 @@ func (d *Decoder) ForwardBackward(r Reading, loss bindings.Tensor, in Batch) {
 // and runs backward.
 func (d *Decoder) Through(r Reading, in Batch, top func(x, dx bindings.Tensor)) {
 	defer r.Release(r.Mark())
-	t := in.IDs.Len()
 	c := d.shared(r, in)
-	dres, x := r.New(t, d.Hidden), r.New(t, d.Hidden)
-	r.Embedding(x, d.Embed.Value, in.IDs)
-	through[*blockState](r, d.Blocks, d.Recompute, dres, x, in, c, d.Embed.Trainable, func(x bindings.Tensor, wanted bool) {
+	dres, dall := d.stream(r, in)
+	x := d.embed(r, in, c)
+	through[*blockState](r, d.Blocks, d.Recompute, dres, x, in, c, d.Embed.Trainable || d.Prompt.Trains(), func(x bindings.Tensor, wanted bool) {
 		d.output(r, dres, x, wanted, top)
 	})
 	if d.Embed.Trainable {
 		r.EmbeddingBackward(d.Embed.Grad, dres, in.IDs)
+	}
+	if d.Prompt.Trains() {
+		r.Zero(dall.RowRange(dres.Rows(), dall.Rows()))
+		d.Prompt.backward(r, c.prompt, dall, in)
+	}
+	if d.Prefix.Trains() {
+		d.Prefix.backward(r, c.prefix)
 	}
 }
 
@@ -94,12 +147,28 @@ func (d *Decoder) Logits(r Reading, logits, rows bindings.Tensor, in Batch) {
 	r.Cast(logits, z)
 }
 
+// Prime writes the keys and values of the virtual tokens to the rows of the
+// cache that in names: what every sequence begins with. in has the virtual
+// tokens of one sequence, and no others.
+func (d *Decoder) Prime(r Reading, in Batch) {
+	defer r.Release(r.Mark())
+	if d.Prefix == nil {
+		in.Training = false
+		d.hidden(r, in)
+		return
+	}
+	s := d.Prefix.forward(r, false)
+	for i := range s.k {
+		r.ScatterRows(in.Cache.K[i], s.k[i], in.Cache.Rows)
+		r.ScatterRows(in.Cache.V[i], s.v[i], in.Cache.Rows)
+	}
+}
+
 // hidden is the residual stream after the last block, without a record. The
 // two streams that blocks write to in turn are all that stays allocated.
 func (d *Decoder) hidden(r Reading, in Batch) bindings.Tensor {
-	x := r.New(in.IDs.Len(), d.Hidden)
 	c := d.shared(r, in)
-	r.Embedding(x, d.Embed.Value, in.IDs)
+	x := d.embed(r, in, c)
 	for i := range d.Blocks {
 		x = pass[*blockState](r, d.Blocks[i], x, in, c, i)
 	}

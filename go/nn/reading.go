@@ -56,3 +56,13 @@ func (r Reading) temporary(t bindings.Tensor, dims ...int) bindings.Tensor {
 	}
 	return r.New(dims...)
 }
+
+// compute is t in the compute type: itself, or a copy.
+func (r Reading) compute(t bindings.Tensor) bindings.Tensor {
+	if t.DType == r.Types.Compute {
+		return t
+	}
+	c := r.Like(t)
+	r.Cast(c, t)
+	return c
+}

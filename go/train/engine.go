@@ -159,13 +159,22 @@ func bucketOf(b data.MicroBatch) nn.Bucket {
 
 // stage uploads a micro-batch: its integers, its floats, its seed.
 func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64, step, micro uint32) error {
-	var ints []byte
-	longest := 0
-	for _, part := range [][]int32{b.IDs, b.Positions, b.Cu, b.Rows, b.Targets} {
-		ints = append(ints, bindings.EncodeInts(part)...)
+	if want := e.Model.Row.Virtual; b.Prompt != want || len(b.Virtual) != want*bucket.Sequences {
+		return failure.Internal("a micro-batch has %d virtual tokens a sequence, the model %d", b.Prompt, want)
 	}
-	for _, p := range b.Positions {
-		longest = max(longest, int(p)+1)
+	var ints []byte
+	longest, prefix := 0, int32(e.Model.Prefix())
+	positions := make([]int32, len(b.Positions))
+	for i, p := range b.Positions {
+		positions[i] = p + prefix
+		longest = max(longest, int(positions[i])+1)
+	}
+	slots := make([]int32, len(b.Virtual))
+	for i := range slots {
+		slots[i] = int32(i % b.Prompt)
+	}
+	for _, part := range [][]int32{b.IDs, positions, b.Cu, b.Rows, b.Targets, b.Virtual, slots} {
+		ints = append(ints, bindings.EncodeInts(part)...)
 	}
 	floats := []float32{float32(inverse), float32(lr)}
 	floats = append(floats, e.Model.Config.Rope.Frequencies(longest)...)

@@ -150,7 +150,7 @@ func logits(t *testing.T, k kind, s setting, row data.Row) []float64 {
 	layout := func(memory *bindings.Memory) place {
 		m.Params.Layout(memory, k.types, false)
 		return place{
-			memory, nn.NewStaging(memory, k.types, []nn.Bucket{bucket}, s.config.Rope.Dim/2, nn.PerSequence{}),
+			memory, nn.NewStaging(memory, k.types, []nn.Bucket{bucket}, s.config.Rope.Dim/2, m.Row),
 			memory.Alloc(bindings.Trainable, k.types.Param, bucket.Tokens, s.config.Vocab),
 			memory.Alloc(bindings.Staging, bindings.I32, bucket.Tokens),
 		}
