@@ -99,6 +99,15 @@ func (b *Base) Template(setting string) (*chat.Template, error) {
 	return t, err
 }
 
+// encode gives the tokens of a text, for what a method begins with.
+func (b *Base) encode(text string) ([]int32, error) {
+	if b.Tokenizer == nil {
+		return nil, failure.NoInput("%s has no tokenizer.json, which method.init text needs", b.Dir)
+	}
+	e, err := b.Tokenizer.Encode(text, true)
+	return e.IDs, err
+}
+
 // SpecialTokens are the variables that templates see.
 func (b *Base) SpecialTokens() map[string]string {
 	s := b.Files.Special

@@ -79,18 +79,15 @@ func Prepare(ctx context.Context, c *config.Config, o Options) (*Run, error) {
 
 func (r *Run) prepare(ctx context.Context) (err error) {
 	c := r.Config
-	if c.Data.MaxSeqLength > r.Base.Config.MaxPositions && c.Origin("data.max_seq_length") == "default" {
-		c.Data.MaxSeqLength = r.Base.Config.MaxPositions
-	}
-	if c.Data.MaxSeqLength > r.Base.Config.MaxPositions {
-		return failure.Config("data.max_seq_length %d is beyond max_position_embeddings %d of %s", c.Data.MaxSeqLength, r.Base.Config.MaxPositions, r.Base.Dir)
-	}
 	if r.Backend = r.options.Backend; r.Backend == nil {
 		if r.Backend, err = device.Open(c.Device, c.Threads); err != nil {
 			return err
 		}
 	}
 	if r.Method, r.Model, r.initial, err = build(r.Base, c.Method, uint64(c.Train.Seed)); err != nil {
+		return err
+	}
+	if err := r.checkContext(); err != nil {
 		return err
 	}
 	r.Model.SetRecompute(c.Memory.Checkpointing == "full")
@@ -127,11 +124,33 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	return err
 }
 
+// checkContext holds the longest sequence, and the virtual tokens before it, to
+// what the model was made for. A length that is a default is lowered.
+func (r *Run) checkContext() error {
+	c, most, virtual := r.Config, r.Base.Config.MaxPositions, r.Model.Virtual()
+	if c.Data.MaxSeqLength > most-virtual && c.Origin("data.max_seq_length") == "default" {
+		c.Data.MaxSeqLength = most - virtual
+	}
+	length := c.Data.MaxSeqLength
+	switch {
+	case virtual > 0 && length > most-virtual:
+		return failure.Config("%d virtual tokens and data.max_seq_length %d are beyond max_position_embeddings %d of %s; lower method.num_virtual_tokens or data.max_seq_length", virtual, length, most, r.Base.Dir)
+	case length > most:
+		return failure.Config("data.max_seq_length %d is beyond max_position_embeddings %d of %s", length, most, r.Base.Dir)
+	}
+	for _, w := range r.Base.Config.Windows {
+		if p := r.Model.Prefix(); p > 0 && w > 0 && w < p+length {
+			return failure.Config("the model's layers see %d tokens back, which does not reach a prefix of %d at the end of data.max_seq_length %d; lower it to %d, or use method.type prompt", w, p, length, max(w-p, 0))
+		}
+	}
+	return nil
+}
+
 // build makes the model of a method's settings, and the first values of the
 // adapter that it starts from, if any.
 func build(b *Base, c config.Method, seed uint64) (method.Method, *model.Model, map[string][]float32, error) {
 	m := model.New(b.Config)
-	how, err := registry.New(c, method.Base{Dir: b.Dir})
+	how, err := registry.New(c, method.Base{Dir: b.Dir, Encode: b.encode})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -155,13 +174,14 @@ func (r *Run) readData(ctx context.Context) (err error) {
 	if err := r.records.preflight(); err != nil {
 		return err
 	}
+	r.records.Prompt = r.Model.Row.Virtual
 	if r.Loader, err = r.records.Loader(); err != nil || r.held.Len() == 0 {
 		return err
 	}
 	r.Overlap = r.held.Overlap(r.rows)
 	once, err := data.NewLoader(r.held, data.LoaderOptions{
 		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: 1,
-		Epochs: 1, Packing: c.Data.Packing, Seed: uint64(c.Train.Seed),
+		Epochs: 1, Packing: c.Data.Packing, Seed: uint64(c.Train.Seed), Prompt: r.Model.Row.Virtual,
 	})
 	if err != nil {
 		return err

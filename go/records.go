@@ -23,6 +23,7 @@ type Records struct {
 	Report      data.Report // of the training sources
 	EvalReport  data.Report // of data.eval
 	Train, Eval *data.Rows  // Eval has no rows where nothing is evaluated
+	Prompt      int         // virtual tokens that training puts before each row
 
 	loaded []*data.Rows
 	ends   bool // the base has tokens that end an answer
@@ -173,6 +174,7 @@ func (r *Records) Loader() (*data.Loader, error) {
 	return data.NewLoader(r.Train, data.LoaderOptions{
 		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: c.Train.Accumulation,
 		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, Shuffle: c.Data.Shuffle, Seed: uint64(c.Train.Seed),
+		Prompt: r.Prompt,
 	})
 }
 

@@ -53,6 +53,10 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 
 // open reserves the planned memory and loads the base into it.
 func (r *Run) open(ctx context.Context) (*train.Engine, error) {
+	first, err := r.start(ctx)
+	if err != nil {
+		return nil, err
+	}
 	e, err := train.NewEngine(r.Backend, r.Job, uint64(r.Config.Train.Seed))
 	if err != nil {
 		return nil, err
@@ -66,7 +70,7 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 		err = e.Init()
 	}
 	if err == nil {
-		err = e.SetValues(r.initial)
+		err = e.SetValues(first)
 	}
 	if err != nil {
 		e.Close()

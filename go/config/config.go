@@ -27,7 +27,7 @@ type Model struct {
 
 // Method is what is trained. Type comes first: others depend on it.
 type Method struct {
-	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits."`
+	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora|prompt|ptuning|prefix" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits; prompt trains vectors before every sequence, ptuning a small network that gives them, prefix keys and values before every sequence in each layer."`
 	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
 	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
 	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora" aka:"dropout" doc:"Dropout on the input of the addition."`
@@ -36,9 +36,14 @@ type Method struct {
 	UseRSLora    bool               `yaml:"use_rslora" only:"lora" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
 	RankPattern  map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora" doc:"Another r for names matching a pattern."`
 	AlphaPattern map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora" doc:"Another lora_alpha for names matching a pattern."`
-	Init         string             `yaml:"init" default:"default" enum:"default|gaussian" only:"lora" aka:"init_lora_weights" doc:"How A begins: uniform as in PEFT, or normal with deviation 1/r. B is zero."`
-	InitFrom     string             `yaml:"init_from" only:"lora" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
+	Init         string             `yaml:"init" default:"default" enum:"default|gaussian|vocab|text|random" only:"lora|prompt|prefix" aka:"init_lora_weights prompt_tuning_init" doc:"lora, how A begins: uniform as in PEFT (default), or normal with deviation 1/r (gaussian). prompt and prefix, what virtual tokens begin as: drawn tokens of the vocabulary (vocab, the default), those of init_text (text), or random numbers."`
+	InitText     string             `yaml:"init_text" only:"prompt|prefix" aka:"prompt_tuning_init_text" doc:"The text that virtual tokens begin as, repeated or cut to their number."`
+	InitFrom     string             `yaml:"init_from" only:"lora|prompt|prefix" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
 	Layers       []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora" doc:"Only these layers; none given is all."`
+
+	VirtualTokens    int  `yaml:"num_virtual_tokens" default:"20" range:"[1,1048576]" only:"prompt|ptuning|prefix" aka:"prompt_length prefix_length soft_prompt_length" doc:"Virtual tokens before every sequence."`
+	PrefixProjection bool `yaml:"prefix_projection" only:"prefix" doc:"Train a small network that gives the prefix, instead of its numbers."`
+	EncoderHidden    int  `yaml:"encoder_hidden_size" range:"[0,1048576]" only:"prefix|ptuning" doc:"Width of that network; 0 is the size of a virtual token."`
 }
 
 // Data is what is trained on.
@@ -80,7 +85,7 @@ type Train struct {
 type Optim struct {
 	Name         string     `yaml:"name" default:"adamw" enum:"adamw" aka:"optimizer optim type" doc:"The optimizer."`
 	State        string     `yaml:"state" default:"fp32" enum:"fp32|8bit" aka:"adamw_8bit" doc:"The moments: in float32, or in eight bits with a scale for each 256 (of parameters of at least 4096 elements)."`
-	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
+	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" prompt:"1e-2" ptuning:"1e-3" prefix:"1e-2" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
 	WeightDecay  float64    `yaml:"weight_decay" range:"[0,1]" doc:"Decoupled, as in AdamW."`
 	Betas        [2]float64 `yaml:"betas" default:"[0.9,0.999]" range:"[0,1)" aka:"adam_betas" doc:"Decay of the two moments."`
 	Eps          float64    `yaml:"eps" default:"1e-8" range:"(0,1]" aka:"adam_epsilon" doc:"Added to the root of the second moment."`

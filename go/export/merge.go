@@ -26,6 +26,9 @@ func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[stri
 			adapted[l.W.Name] = l
 		}
 	}
+	if d := m.Decoder; d.Prompt != nil || d.Prefix != nil {
+		return failure.Data("virtual tokens are no part of a weight, so the adapter cannot be merged; load it beside the base")
+	}
 	if len(adapted) == 0 {
 		return failure.Data("there is no adapter to merge")
 	}

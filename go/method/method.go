@@ -5,6 +5,7 @@
 package method
 
 import (
+	"context"
 	"io"
 
 	"github.com/graftlm/graft/go/config"
@@ -49,9 +50,28 @@ type Fact struct {
 // Scalable is a method whose effect can be multiplied when it is loaded.
 type Scalable interface{ Scaled(by float64) Method }
 
+// Starter is a method whose first values are made from the base. Start runs
+// after Attach and gives values of trainable parameters by name; what it leaves
+// out keeps those of nn.Param.Init.
+type Starter interface {
+	Start(ctx context.Context, m *model.Model, b Weights, seed uint64) (map[string][]float32, error)
+}
+
+// Weights is the base for a Starter.
+type Weights interface {
+	// Rows gives rows of a matrix of the checkpoint, one after another.
+	Rows(name string, rows []int32) ([]float32, error)
+	// KeysValues reads tokens through the base and gives the rotated keys and
+	// the values [n, kv heads·dim] of each layer.
+	KeysValues(ctx context.Context, ids []int32) (keys, values [][]float32, err error)
+}
+
 // Base is what a method may know of the base before its weights are loaded.
 type Base struct {
 	Dir string // base_model_name_or_path of what it writes
+	// Encode gives the tokens of a text, with those that the tokenizer puts
+	// around it; nil where there is only a config.json.
+	Encode func(text string) ([]int32, error)
 }
 
 // Kind is an entry of the registry (go/method/registry): how a method is made

@@ -194,6 +194,30 @@ func Values(s Source, name string) (func(dst []float32, first int) error, error)
 	}, nil
 }
 
+// Rows reads rows of a matrix of the base by the name of its parameter, one
+// after another.
+func (m *Model) Rows(s Source, param string, rows []int32) ([]float32, error) {
+	name, shape, ok := m.lookup(s, param)
+	if !ok || len(shape) != 2 {
+		return nil, failure.Data("the checkpoint has no matrix %s", param)
+	}
+	read, err := Values(s, name)
+	if err != nil {
+		return nil, err
+	}
+	n := shape[1]
+	values := make([]float32, len(rows)*n)
+	for i, row := range rows {
+		if row < 0 || int(row) >= shape[0] {
+			return nil, failure.Data("%s has %d rows, and row %d was asked for", name, shape[0], row)
+		}
+		if err := read(values[i*n:(i+1)*n], int(row)*n); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
 // decoder gives the conversion of a file type to float32, nil if not read.
 func decoder(t safetensors.DType) func(dst []float32, src []byte) {
 	switch t {

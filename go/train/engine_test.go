@@ -13,6 +13,8 @@ import (
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/method/full"
 	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method/prefix"
+	"github.com/graftlm/graft/go/method/prompt"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/plan"
@@ -34,10 +36,15 @@ var methods = map[string]method.Method{
 	"full": full.Config{},
 	"lora": lora.Config{R: 3, Alpha: 6, Targets: []string{"all-linear"}},
 	"qv":   lora.Config{R: 4, Alpha: 8, Targets: []string{"q_proj", "v_proj"}, RSLoRA: true},
+
+	"prompt":           prompt.Config{Tokens: 3},
+	"ptuning":          prompt.Config{Tokens: 3, PTuning: true, Hidden: 5},
+	"prefix":           prefix.Config{Tokens: 3},
+	"prefix projected": prefix.Config{Tokens: 3, Projection: true, Hidden: 5},
 }
 
-// batch is two documents and a filled-up tail.
-func batch(seed uint64, vocab int) data.MicroBatch {
+// documents are two random rows with some tokens masked.
+func documents(seed uint64, vocab int) []data.Row {
 	r := rand.New(rand.NewPCG(seed, 1))
 	row := func(n int) data.Row {
 		x := data.Row{}
@@ -51,7 +58,19 @@ func batch(seed uint64, vocab int) data.MicroBatch {
 		}
 		return x
 	}
-	return data.Flatten([]data.Row{row(7), row(9)})
+	return []data.Row{row(7), row(9)}
+}
+
+func batch(seed uint64, vocab int) data.MicroBatch { return data.Flatten(documents(seed, vocab)) }
+
+// batchFor is the same for a model; with a prompt in a bucket that has a tail
+// and room for a sequence that is not there.
+func batchFor(seed uint64, m *model.Model) data.MicroBatch {
+	b := data.FlattenPrompted(documents(seed, m.Config.Vocab), m.Row.Virtual)
+	if m.Row.Virtual == 0 {
+		return b
+	}
+	return b.Fill(data.Bucket{Tokens: len(b.IDs) + 3, Sequences: 4, Targets: len(b.Rows) + 1})
 }
 
 func open(t *testing.T, b bindings.Backend, types nn.Types, config string, m method.Method) *train.Engine {
@@ -60,7 +79,8 @@ func open(t *testing.T, b bindings.Backend, types nn.Types, config string, m met
 	require.NoError(t, err)
 	md := model.New(c)
 	require.NoError(t, m.Attach(md, 7))
-	bucket := nn.Bucket{Tokens: 16, Sequences: 2, Targets: len(batch(1, c.Vocab).Rows)}
+	b1 := batchFor(1, md)
+	bucket := nn.Bucket{Tokens: len(b1.IDs), Sequences: len(b1.Cu) - 1, Targets: len(b1.Rows)}
 	e, err := train.NewEngine(b, plan.Job{
 		Model: md, Types: types, Profile: b.Profile(), Train: []nn.Bucket{bucket}, Eval: []nn.Bucket{bucket},
 		Hyper: nn.Hyper{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1},
@@ -89,7 +109,7 @@ func TestGradientsAgainstFiniteDifferences(t *testing.T) {
 		for name, m := range methods {
 			t.Run(family+"/"+name, func(t *testing.T) {
 				e := open(t, reference.New(reference.Float64), nn.Float64, config, m)
-				b := []data.MicroBatch{batch(1, e.Model.Config.Vocab)}
+				b := []data.MicroBatch{batchFor(1, e.Model)}
 				before := map[string][]float32{}
 				for _, p := range e.Model.Params.Trainable() {
 					v, err := e.Values(p.Name)
@@ -141,7 +161,7 @@ func TestDevicesAgree(t *testing.T) {
 				want := open(t, reference.New(reference.Float64), nn.Float64, config, m)
 				got := open(t, native.CPU(native.Options{Threads: 2}), nn.Float32, config, m)
 				for step := range 10 {
-					b := []data.MicroBatch{batch(uint64(2*step), want.Model.Config.Vocab), batch(uint64(2*step+1), want.Model.Config.Vocab)}
+					b := []data.MicroBatch{batchFor(uint64(2*step), want.Model), batchFor(uint64(2*step+1), want.Model)}
 					w, err := want.Step(step, 1e-3, b)
 					require.NoError(t, err)
 					g, err := got.Step(step, 1e-3, b)
@@ -160,18 +180,20 @@ func TestDevicesAgree(t *testing.T) {
 func TestThreadsDoNotMatter(t *testing.T) {
 	for _, types := range []nn.Types{nn.Float32, nn.BFloat} {
 		t.Run(fmt.Sprint(types), func(t *testing.T) {
-			var all [][]float32
-			for threads := 1; threads <= 2; threads++ {
-				e := open(t, native.CPU(native.Options{Threads: threads}), types, configs["llama"], methods["lora"])
-				for step := range 3 {
-					_, err := e.Step(step, 1e-3, []data.MicroBatch{batch(uint64(step), 53)})
+			for _, name := range []string{"lora", "ptuning", "prefix projected"} {
+				var all [][]float32
+				for threads := 1; threads <= 2; threads++ {
+					e := open(t, native.CPU(native.Options{Threads: threads}), types, configs["llama"], methods[name])
+					for step := range 3 {
+						_, err := e.Step(step, 1e-3, []data.MicroBatch{batchFor(uint64(step), e.Model)})
+						require.NoError(t, err)
+					}
+					v, err := model.Download(e.Device(), e.Model.Params.Values)
 					require.NoError(t, err)
+					all = append(all, v)
 				}
-				v, err := model.Download(e.Device(), e.Model.Params.Values)
-				require.NoError(t, err)
-				all = append(all, v)
+				assert.Equal(t, all[0], all[1])
 			}
-			assert.Equal(t, all[0], all[1])
 		})
 	}
 }

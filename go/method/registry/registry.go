@@ -12,11 +12,16 @@ import (
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/method/full"
 	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method/prefix"
+	"github.com/graftlm/graft/go/method/prompt"
 )
 
 var kinds = []method.Kind{
 	full.Kind,
 	lora.Kind,
+	prompt.Kind,
+	prompt.PTuning,
+	prefix.Kind,
 }
 
 // Names lists the methods.
