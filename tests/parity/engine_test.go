@@ -139,7 +139,8 @@ func logits(t *testing.T, k kind, s setting, row data.Row) []float64 {
 		require.NoError(t, s.method.Attach(m, 7))
 	}
 	s.quantize(t, m)
-	batch := data.Flatten([]data.Row{row})
+	virtual := m.Row.Virtual
+	batch := data.FlattenPrompted([]data.Row{row}, virtual)
 	bucket := nn.Bucket{Tokens: len(batch.IDs), Sequences: 1}
 	backend := k.open()
 	type place struct {
@@ -151,8 +152,8 @@ func logits(t *testing.T, k kind, s setting, row data.Row) []float64 {
 		m.Params.Layout(memory, k.types, false)
 		return place{
 			memory, nn.NewStaging(memory, k.types, []nn.Bucket{bucket}, s.config.Rope.Dim/2, m.Row),
-			memory.Alloc(bindings.Trainable, k.types.Param, bucket.Tokens, s.config.Vocab),
-			memory.Alloc(bindings.Staging, bindings.I32, bucket.Tokens),
+			memory.Alloc(bindings.Trainable, k.types.Param, len(row.IDs), s.config.Vocab),
+			memory.Alloc(bindings.Staging, bindings.I32, len(row.IDs)),
 		}
 	}
 	program := func(p place) func(bindings.Ops) {
@@ -181,15 +182,18 @@ func logits(t *testing.T, k kind, s setting, row data.Row) []float64 {
 		}
 	}
 	var ints, numbers []int32
-	for i := range batch.IDs {
-		numbers = append(numbers, int32(i))
+	for i := range row.IDs {
+		numbers = append(numbers, int32(virtual+i))
 	}
-	for _, part := range [][]int32{batch.IDs, batch.Positions, batch.Cu} {
+	for i := range batch.Positions {
+		batch.Positions[i] += int32(m.Prefix())
+	}
+	for _, part := range [][]int32{batch.IDs, batch.Positions, batch.Cu, batch.Virtual, batch.Positions[:virtual]} {
 		ints = append(ints, part...)
 	}
 	require.NoError(t, dev.Upload(p.staging.Ints(bucket), bindings.EncodeInts(ints)))
 	require.NoError(t, dev.Upload(p.numbers, bindings.EncodeInts(numbers)))
-	rest := append([]float32{1, 0}, s.config.Rope.Frequencies(bucket.Tokens)...)
+	rest := append([]float32{1, 0}, s.config.Rope.Frequencies(bucket.Tokens+m.Prefix())...)
 	require.NoError(t, model.Upload(dev, p.staging.Floats(bucket), rest))
 	run, err := dev.Prepare("logits", program(p))
 	require.NoError(t, err)

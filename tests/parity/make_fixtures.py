@@ -103,15 +103,16 @@ def make_rows(generator):
 def row_loss(model, ids, labels):
     """Sum over the target tokens, counted after the shift, and their number."""
     z = model(ids[None]).logits[0].float()
-    target = labels[1:]
+    virtual = torch.full((len(z) - len(labels),), MASKED)  # in front, with prompt tuning
+    target = torch.cat([virtual, labels])[1:]
     return torch.nn.functional.cross_entropy(z[:-1], target, ignore_index=MASKED, reduction="sum"), int((target != MASKED).sum())
 
 
 def backward(model, rows):
-    count = sum(int((labels[1:] != MASKED).sum()) for _, labels in rows)
+    losses = [row_loss(model, *r) for r in rows]
+    count = sum(n for _, n in losses)
     total = 0.0
-    for ids, labels in rows:
-        loss, _ = row_loss(model, ids, labels)
+    for loss, _ in losses:
         (loss / count).backward()
         total += loss.item()
     return total / count

@@ -27,7 +27,7 @@ func (e Encoder) Attach(m *model.Model, seed uint64) *nn.PromptEncoder {
 		site++
 		at := site
 		return m.Params.Add(&nn.Param{
-			Name: "prompt_encoder." + name, Shape: shape, Trainable: true,
+			Name: "prompt_encoder." + name, Shape: shape, Trainable: true, Group: nn.Group{NoDecay: len(shape) == 1},
 			Init: func(v []float32) { fill(v, at) },
 		})
 	}
