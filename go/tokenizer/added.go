@@ -84,7 +84,7 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 		return nil
 	}
 	if m == nil {
-		return []piece{p}
+		return []piece{p.slice(0, len(p.text))}
 	}
 	var out []piece
 	text, done := p.text, 0

@@ -68,7 +68,8 @@ func compile(text string) (pattern, error) {
 // without end are a way to attack.
 const matchTimeout = time.Second
 
-// wordClass is \w of Oniguruma: Alphabetic, marks, digits, connectors.
+// wordClass is \w of Oniguruma: Alphabetic, marks, digits, connectors; outside
+// of a class also the numbers of Latin-1.
 const wordClass = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉`
 
 // translate turns an expression of Oniguruma's Ruby syntax into one of .NET
@@ -86,12 +87,12 @@ func translate(text string) (string, error) {
 			i++
 			switch c := rest[1]; c {
 			case 'w':
-				out.WriteString(map[bool]string{true: wordClass, false: "[" + wordClass + "]"}[inClass])
+				out.WriteString(map[bool]string{true: wordClass, false: "[²³¹¼½¾" + wordClass + "]"}[inClass])
 			case 'W':
 				if inClass {
 					return refuse(`\W in a class`)
 				}
-				out.WriteString("[^" + wordClass + "]")
+				out.WriteString("[^²³¹¼½¾" + wordClass + "]")
 			case 'h', 'H', 'R', 'X', 'K', 'G', 'O', 'N', 'y', 'Y':
 				return refuse(`\` + string(c))
 			default:

@@ -229,6 +229,10 @@ func scriptOf(r rune) string {
 	switch {
 	case r == 'ー':
 		return "Han"
+	case r == 0x953, r == 0x954: // these and the next have moved since
+		return "Devanagari"
+	case r == 0x589, r == 0x61C:
+		return "Common"
 	case r == ' ', r >= utf8.RuneSelf && classOf(r)&isUnscripted != 0:
 		return ""
 	}

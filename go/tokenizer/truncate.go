@@ -17,7 +17,8 @@ type Truncation struct {
 
 // Padding is what short encodings are filled up with.
 type Padding struct {
-	Length     int    // 0: of the longest, so that one text alone is not padded
+	Longest    bool   // to the longest of a batch, so that a text alone is not padded
+	Length     int    // or to this
 	MultipleOf int    // 0 or 1: any
 	Direction  string // Right appends
 	ID, TypeID int32
@@ -57,7 +58,7 @@ func parsePadding(raw json.RawMessage) (*Padding, error) {
 	o.need("pad_token", &p.Token)
 	checkDirection(o, p.Direction)
 	if o.err == nil && json.Unmarshal(strategy, &name) == nil {
-		if name != "BatchLongest" {
+		if p.Longest = name == "BatchLongest"; !p.Longest {
 			o.fail("padding.strategy: %q is neither BatchLongest nor {\"Fixed\": length}", name)
 		}
 	} else if o.err == nil {
@@ -185,7 +186,7 @@ func (t Truncation) cut(e *Encoding, length int) error {
 // pad fills an encoding and its overflow.
 func (p Padding) pad(e *Encoding) {
 	length := p.Length
-	if length == 0 {
+	if p.Longest {
 		length = e.Len()
 	}
 	if p.MultipleOf > 1 && length%p.MultipleOf > 0 {
