@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test check demo compare fuzz bench bench-peft parity native native-test clean
+.PHONY: help build test check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ bench: ## operations and the whole step on this machine
 
 bench-peft: ## the step beside transformers + PEFT, installed from PyPI into .cache/peft
 	tests/bench/peft.sh
+
+bench-tokenizers: ## the tokenizer beside the tokenizers package, installed from PyPI into .cache/tokenizers
+	tests/bench/tokenizers.sh
 
 parity: ## regenerate the fixtures from transformers + PEFT and test against them
 	tests/parity/make.sh

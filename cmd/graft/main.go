@@ -76,8 +76,8 @@ func newApp() *cli.App {
 			"   graft chat MODEL --adapter runs/x/adapter",
 		Commands: []*cli.Command{
 			trainCommand(), planCommand(), compareCommand(), dataCommand(), evalCommand(),
-			generateCommand(), chatCommand(), mergeCommand(), quantizeCommand(),
-			inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(), templateCommand(),
+			generateCommand(), chatCommand(), mergeCommand(), quantizeCommand(), inspectCommand(),
+			devicesCommand(), selfcheckCommand(), tokenizerCommand(), tokenizeCommand(), templateCommand(),
 			configCommand(), completionCommand(), versionCommand(),
 		},
 		Action: func(c *cli.Context) error {

@@ -53,36 +53,55 @@ func readCharsmap(data []byte) (*charsmap, error) {
 	return m, nil
 }
 
-// lookup gives what replaces a text: the value of its shortest prefix in the trie.
-func (m *charsmap) lookup(text string) (string, bool) {
+// lookup gives what replaces a text: the value of its shortest prefix in the
+// trie. So the tokenizers package does it.
+func (m *charsmap) lookup(text string) (value string, ok bool) {
+	m.prefixes(text, func(v string, _ int) bool {
+		value, ok = v, true
+		return false
+	})
+	return value, ok
+}
+
+// longest gives the value of the longest prefix and its length, 0 for none. So
+// SentencePiece does it.
+func (m *charsmap) longest(text string) (value string, size int) {
+	m.prefixes(text, func(v string, n int) bool {
+		value, size = v, n
+		return true
+	})
+	return value, size
+}
+
+// prefixes calls f for the prefixes of a text that are in the trie, the
+// shortest first, as long as it says true.
+func (m *charsmap) prefixes(text string, f func(value string, size int) bool) {
 	at := trieOffset(m.trie[0])
-	for i := range len(text) {
-		if text[i] == 0 {
-			return "", false
-		}
+	for i := 0; i < len(text) && text[i] != 0; i++ {
 		at ^= uint32(text[i])
 		if int(at) >= len(m.trie) {
-			return "", false
+			return
 		}
 		unit := m.trie[at]
 		if unit&(1<<31|0xFF) != uint32(text[i]) {
-			return "", false
+			return
 		}
 		at ^= trieOffset(unit)
 		if unit>>8&1 == 0 {
 			continue
 		}
 		if int(at) >= len(m.trie) {
-			return "", false
+			return
 		}
 		from := int(m.trie[at] & (1<<31 - 1))
 		if from > len(m.text) {
-			return "", false
+			return
 		}
 		value, _, _ := strings.Cut(m.text[from:], "\x00")
-		return value, true
+		if !f(value, i+1) {
+			return
+		}
 	}
-	return "", false
 }
 
 func trieOffset(unit uint32) uint32 { return unit >> 10 << (unit & (1 << 9) >> 6) }

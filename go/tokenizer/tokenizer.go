@@ -33,10 +33,15 @@ type Tokenizer struct {
 	size         int
 }
 
-// Load reads a tokenizer.json, or the one in a model directory.
+// Load reads a tokenizer.json or a SentencePiece model (*.model), or the one in a
+// model directory: tokenizer.json, else tokenizer.model.
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "tokenizer.json")
+		dir := path
+		path = filepath.Join(dir, "tokenizer.json")
+		if old := filepath.Join(dir, "tokenizer.model"); !exists(path) && exists(old) {
+			path = old
+		}
 	}
 	data, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
@@ -45,14 +50,23 @@ func Load(path string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, failure.IO("%w", err)
 	}
-	t, err := Parse(data)
+	read := Parse
+	if filepath.Ext(path) == ".model" {
+		read = ParseSentencePiece
+	}
+	t, err := read(data)
 	if err != nil {
 		return nil, failure.Data("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-// Save writes the tokenizer.json that this tokenizer was read from or trained to.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Save writes the file that this tokenizer was read from or trained to.
 func (t *Tokenizer) Save(path string) error {
 	if err := os.WriteFile(path, t.source, 0o644); err != nil {
 		return failure.IO("%w", err)

@@ -95,3 +95,18 @@ func (t *trie) walk(node int32, text string) int32 {
 	}
 	return node
 }
+
+// longest is the value of the longest string that a text begins with, and the
+// length; 0 for none.
+func (t *trie) longest(text string) (value int32, size int) {
+	node := int32(0)
+	for i := range len(text) {
+		if node = t.next(node, text[i]); node < 0 {
+			break
+		}
+		if v := t.value[node]; v >= 0 {
+			value, size = v, i+1
+		}
+	}
+	return value, size
+}

@@ -19,6 +19,7 @@ type unigram struct {
 	trie     *trie
 	unk      int32 // -1 for none
 	unkScore float64
+	single   bool    // sums are kept in float32
 	bytes    []int32 // ids of <0x00> to <0xFF> for byte fallback, -1 where there is none; nil without
 }
 
@@ -62,15 +63,38 @@ func newUnigram(tokens []string, scores []float64, unk int32, fallback bool) *un
 	m.unkScore -= unkPenalty
 	m.trie = newTrie(entries)
 	if fallback {
-		m.bytes = make([]int32, 256)
-		for b := range m.bytes {
-			m.bytes[b] = -1
-			if id, ok := m.ids[fmt.Sprintf("<0x%02X>", b)]; ok {
-				m.bytes[b] = id
-			}
-		}
+		m.bytes = byteIDs(m.ids)
 	}
 	return m
+}
+
+// byteIDs are the ids of <0x00> to <0xFF>, -1 where there is none.
+func byteIDs(ids map[string]int32) []int32 {
+	out := make([]int32, 256)
+	for b := range out {
+		out[b] = -1
+		if id, ok := ids[fmt.Sprintf("<0x%02X>", b)]; ok {
+			out[b] = id
+		}
+	}
+	return out
+}
+
+// addBytes adds a token for each byte of a text, or none if one is missing.
+func addBytes(bytes []int32, text string, span Span, tokens []string, e *Encoding) bool {
+	if bytes == nil {
+		return false
+	}
+	for i := range len(text) {
+		if bytes[text[i]] < 0 {
+			return false
+		}
+	}
+	for i := range len(text) {
+		id := bytes[text[i]]
+		e.add(id, tokens[id], span)
+	}
+	return true
 }
 
 func (m *unigram) id(token string) (int32, bool) {
@@ -135,21 +159,24 @@ func (m *unigram) viterbi(text string) ([]arc, error) {
 			if id < 0 {
 				continue
 			}
-			best[i+1].reach(here+m.scores[id], start, id)
+			best[i+1].reach(here+m.scores[id], start, id, m.single)
 			whole = whole || i+1 == start+width
 		}
 		if !whole {
 			if m.unk < 0 {
 				return nil, failure.Data("model.unk_id is missing, and %q is in no token", text[start:start+width])
 			}
-			best[start+width].reach(here+m.unkScore, start, m.unk)
+			best[start+width].reach(here+m.unkScore, start, m.unk, m.single)
 		}
 		start += width
 	}
 	return best, nil
 }
 
-func (a *arc) reach(score float64, from int, id int32) {
+func (a *arc) reach(score float64, from int, id int32, single bool) {
+	if single {
+		score = float64(float32(score))
+	}
 	if a.from < 0 || score > a.score {
 		*a = arc{score, int32(from), id}
 	}
@@ -158,20 +185,10 @@ func (a *arc) reach(score float64, from int, id int32) {
 // emit adds the token of a part: by its text, else its bytes, else unknown.
 func (m *unigram) emit(p piece, start, end int, e *Encoding) {
 	text, span := p.text[start:end], p.span(start, end)
-	if id, ok := m.ids[text]; ok {
+	if node := m.trie.walk(0, text); node >= 0 && m.trie.value[node] >= 0 {
+		id := m.trie.value[node]
 		e.add(id, m.tokens[id], span)
-		return
-	}
-	from := len(e.IDs)
-	for i := 0; m.bytes != nil && i < len(text); i++ {
-		id := m.bytes[text[i]]
-		if id < 0 {
-			e.IDs, e.Tokens, e.Offsets = e.IDs[:from], e.Tokens[:from], e.Offsets[:from]
-			break
-		}
-		e.add(id, m.tokens[id], span)
-	}
-	if len(e.IDs) == from {
+	} else if !addBytes(m.bytes, text, span, m.tokens, e) {
 		e.add(m.unk, text, span)
 	}
 }

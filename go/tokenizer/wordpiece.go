@@ -41,7 +41,7 @@ func (m *wordPiece) tokenize(p piece, e *Encoding) error {
 	from := len(e.IDs)
 	known := utf8.RuneCountInString(p.text) <= m.maxChars
 	for start := 0; known && start < len(p.text); {
-		id, end := m.longest(p.text, start)
+		id, end := m.match(p.text, start)
 		if known = id >= 0; known {
 			e.add(id, m.tokens[id], p.span(start, end))
 		}
@@ -59,8 +59,8 @@ func (m *wordPiece) tokenize(p piece, e *Encoding) error {
 	return nil
 }
 
-// longest is the longest token at a place of a word, -1 if there is none.
-func (m *wordPiece) longest(word string, start int) (id int32, end int) {
+// match is the longest token at a place of a word, -1 if there is none.
+func (m *wordPiece) match(word string, start int) (id int32, end int) {
 	id = -1
 	node := int32(0)
 	if start > 0 {
