@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,27 +40,18 @@ func (v *addedVocabulary) spelling(id int32) (string, bool) {
 	return a.Content, ok
 }
 
-// build makes the matchers. Two tokens of one normalized spelling are an error.
-func (v *addedVocabulary) build() error {
+// build makes the matchers. Of tokens with one normalized spelling the smallest
+// id is found, and one of which nothing is left is never found.
+func (v *addedVocabulary) build() {
 	var input, normalized []trieEntry
-	seen := map[string]int32{}
-	for id, a := range v.tokens {
-		text, _ := v.spelling(id)
-		switch {
-		case !a.Normalized:
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(v.tokens))) {
+		if a := v.tokens[id]; !a.Normalized {
 			input = append(input, trieEntry{a.Content, id})
-		case text == "":
-			return failure.Data("added_tokens: nothing is left of %q after normalization", a.Content)
-		default:
-			if other, ok := seen[text]; ok {
-				return failure.Data("added_tokens: ids %d and %d are both %q after normalization", min(id, other), max(id, other), text)
-			}
-			seen[text] = id
+		} else if text, _ := v.spelling(id); text != "" {
 			normalized = append(normalized, trieEntry{text, id})
 		}
 	}
 	v.input, v.normalized = newMatcher(input), newMatcher(normalized)
-	return nil
 }
 
 func (v *addedVocabulary) split(text string, n normalizer) ([]piece, error) {
@@ -178,5 +171,6 @@ func (t *Tokenizer) parseAdded(list []json.RawMessage) error {
 			}
 		}
 	}
-	return v.build()
+	v.build()
+	return nil
 }
