@@ -75,46 +75,6 @@ func TestEqualsReference(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	for _, c := range load(f).Cases {
-		f.Add([]byte(c.Tokenizer))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := tokenizer.Parse(data)
-		if err != nil {
-			require.ErrorIs(t, err, failure.ErrData)
-			return
-		}
-		e, err := tok.Encode("a <s> \u00e9\u0301 b", true)
-		if err == nil {
-			assert.Len(t, e.Offsets, len(e.IDs))
-		}
-	})
-}
-
-func FuzzEncode(f *testing.F) {
-	all := load(f)
-	for _, text := range all.Texts {
-		f.Add(text)
-	}
-	tok, err := tokenizer.TrainBPE(f.Context(), slices.Values(all.Texts), tokenizer.TrainOptions{
-		VocabSize: 400, Pattern: tokenizer.PatternLlama3})
-	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, text string) {
-		e, err := tok.Encode(text, true)
-		if err != nil {
-			require.ErrorIs(t, err, failure.ErrData)
-			return
-		}
-		back, err := tok.Decode(e.IDs, false)
-		require.NoError(t, err)
-		assert.Equal(t, text, back)
-		for _, o := range e.Offsets {
-			assert.True(t, 0 <= o.Start && o.Start <= o.End && o.End <= len(text))
-		}
-	})
-}
-
 func TestTrainRoundTripAndSave(t *testing.T) {
 	texts := load(t).Texts
 	for _, pattern := range []string{tokenizer.PatternGPT2, tokenizer.PatternLlama3} {
