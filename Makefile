@@ -2,10 +2,10 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers
+.PHONY: help build test check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-table cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 build: ## bin/graft
 	$(GO) build -trimpath -o $(GRAFT) ./cmd/graft
@@ -14,12 +14,14 @@ test: ## every test that needs no GPU and no Python
 	$(GO) vet ./...
 	$(GO) test ./...
 	cd tests/link && $(GO) test ./...
+	$(MAKE) -C cuda -j2 test-table test-host
 
-check: ## formatting, module files, builds without cgo
+check: ## formatting, module files, builds without cgo, CUDA for every architecture, broken kernels
 	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	CGO_ENABLED=0 $(GO) build ./...
+	$(MAKE) -C cuda -j2 check mutants
 
 demo: ## learn a task from the Go standard library, in about five minutes
 	$(GO) run ./examples/demo
@@ -54,6 +56,30 @@ native-test: native ## C++ tests, plain and with sanitizers
 	ctest --test-dir build/native --output-on-failure
 	cmake -S . -B build/sanitize -DGRAFT_SANITIZE=ON && cmake --build build/sanitize -j2
 	ctest --test-dir build/sanitize --output-on-failure
+
+cuda-toolchain: ## nvcc 13.0 from PyPI into .cache/cuda-toolchain, unless one is there
+	$(MAKE) -C cuda toolchain
+
+cuda: ## build/lib/libgraft_cuda.so for sm_80, 86, 89, 90a, 100, 120
+	$(MAKE) -C cuda library
+
+cuda-check: ## CUDA kernels for every architecture: registers and shared memory within budget, no spills
+	$(MAKE) -C cuda check
+
+test-cuda-table: ## the operation table over the CUDA kernels, run by the host emulation
+	$(MAKE) -C cuda -j2 test-table
+
+test-cuda-host: ## every CUDA kernel on the host: three thread orders, sanitizers, race detector
+	$(MAKE) -C cuda -j2 test-host
+
+cuda-mutants: ## broken CUDA kernels, each of which the tests must catch
+	$(MAKE) -C cuda -j2 mutants
+
+test-gpu: ## CUDA tests on a GPU and under compute-sanitizer; fails without one
+	$(MAKE) -C cuda test-gpu
+
+bench-gpu: ## CUDA benchmarks on a GPU, into cuda/bench/results
+	$(MAKE) -C cuda bench-gpu
 
 clean: ## remove what was built
 	rm -rf bin build

@@ -11,7 +11,7 @@ capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 
 [ "$capability" = 90 ] && capability=90a
 # Linked with the objects themselves: it times kernels that the library does not export.
 "$nvcc" -std=c++17 -O2 -gencode "arch=compute_$capability,code=sm_$capability" "$root/cuda/bench/bench.cu" \
-    "$build"/nvcc/*.o -cudart static -o "$build/bench"
+    "$build"/objects/*.o -cudart static -o "$build/bench"
 name=$(date +%Y-%m-%d)-$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr ' ' '-')
 csv=$root/cuda/bench/results/$name.csv
 {

@@ -19,7 +19,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "csrc/cuda").glob("*.cu"))
 BUDGET = ROOT / "cuda/budget.txt"
-CACHE = pathlib.Path(os.environ.get("BUILD", ROOT / "build/cuda")) / "nvcc"
+CACHE = pathlib.Path(os.environ.get("CUDA_OBJECTS", ROOT / ".cache/cuda-objects"))
 # -gencode, not -arch=sm_90a: the shorthand also embeds compute_90 PTX, which rejects wgmma.
 ARCHS = os.environ.get("ARCHS", "80 86 89 90a 100 120").split()
 FLAGS = ["-std=c++17", "-O3", "-lineinfo", "-Xcompiler", "-fPIC,-fvisibility=hidden", "-Xptxas", "-v", "-Werror",

@@ -8,7 +8,7 @@ nvidia-smi -L >/dev/null 2>&1 || { echo "test-gpu: no GPU" >&2; exit 1; }
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
 [ "$capability" = 90 ] && capability=90a
 mkdir -p "$build/gpu"
-ARCHS=$capability BUILD=$build/gpu python3 "$root/cuda/compile.py" library "$build/gpu/libgraft_cuda.so"
+ARCHS=$capability CUDA_OBJECTS=$build/gpu/objects python3 "$root/cuda/compile.py" library "$build/gpu/libgraft_cuda.so"
 
 tests() {  # repeats, output
     g++ -std=c++17 -O1 -DGRAFT_REPEATS="$1" "$root"/cuda/tests/*.cc -o "$2" -L"$build/gpu" -lgraft_cuda -Wl,-rpath,"$build/gpu"

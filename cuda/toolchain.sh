@@ -1,21 +1,21 @@
 #!/bin/sh
 # Prints the path of an nvcc 13.0: $NVCC, the system's, or the one that
-# "toolchain.sh install" puts into build/cuda-toolchain (1.1 GB, not tracked).
+# "toolchain.sh install" puts into .cache/cuda-toolchain (1.1 GB, not tracked).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-home=$root/build/cuda-toolchain
+home=$root/.cache/cuda-toolchain
 packages='cuda-toolkit[nvcc,crt,cccl,cudart,cublas,nvvm]==13.0.*'
 
 find_nvcc() {
     if [ -n "${NVCC:-}" ]; then echo "$NVCC"; return; fi
-    for nvcc in "$home"/lib/python3*/site-packages/nvidia/cu13/bin/nvcc; do
-        if [ -x "$nvcc" ]; then echo "$nvcc"; return; fi
+    for nvcc in "$home"/lib/python3*/site-packages/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
+        if [ -x "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.0'; then echo "$nvcc"; return; fi
     done
-    command -v nvcc || { [ -x /usr/local/cuda/bin/nvcc ] && echo /usr/local/cuda/bin/nvcc; }
+    return 1
 }
 
 if [ "${1:-}" = install ] && ! find_nvcc >/dev/null; then
     python3 -m venv "$home"
-    "$home/bin/pip" install --quiet --disable-pip-version-check "$packages"
+    "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$packages"
 fi
-find_nvcc || { echo "no nvcc: set NVCC, or run 'make cuda-toolchain'" >&2; exit 1; }
+find_nvcc || { echo "no nvcc 13.0: set NVCC, or run 'make cuda-toolchain'" >&2; exit 1; }

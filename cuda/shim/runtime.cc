@@ -1,11 +1,16 @@
 #include "runtime.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace graft_shim {
 namespace {
@@ -19,6 +24,30 @@ std::mutex& one_at_a_time() {
 }
 
 thread_local std::string last_report;
+
+// Device memory starts as NaN. Large blocks are private mappings of one file of
+// 0xff bytes, so that only the pages that a test writes cost anything.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kMapped = SIZE_MAX;  // the sanitizer fences what comes from malloc
+#else
+constexpr size_t kMapped = size_t{1} << 20;
+#endif
+
+std::map<void*, size_t>& mappings() {
+  static std::map<void*, size_t> instance;
+  return instance;
+}
+
+void* map_poison(size_t size) {
+  static const int file = memfd_create("poison", 0);
+  static size_t filled = 0;
+  for (const std::vector<char> part(size_t{1} << 20, '\xff'); filled < size; filled += part.size())
+    if (file < 0 || write(file, part.data(), part.size()) != static_cast<ssize_t>(part.size())) return nullptr;
+  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+  if (data == MAP_FAILED) return nullptr;
+  mappings()[data] = size;
+  return data;
+}
 
 cudaError_t report() {
   const std::string error = take_error();
@@ -83,12 +112,25 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
 
 cudaError_t cudaMalloc(void** pointer, size_t size) {
   *pointer = nullptr;
-  if (size > graft_shim::kMemory || posix_memalign(pointer, 256, size)) return cudaErrorMemoryAllocation;
+  if (size > graft_shim::kMemory) return cudaErrorMemoryAllocation;
+  if (size >= graft_shim::kMapped) {
+    std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+    *pointer = graft_shim::map_poison(size);
+    return *pointer ? cudaSuccess : cudaErrorMemoryAllocation;
+  }
+  if (posix_memalign(pointer, 256, size)) return cudaErrorMemoryAllocation;
   std::memset(*pointer, 0xff, size);
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* pointer) {
-  std::free(pointer);
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  const auto mapped = graft_shim::mappings().find(pointer);
+  if (mapped == graft_shim::mappings().end()) {
+    std::free(pointer);
+  } else {
+    munmap(pointer, mapped->second);
+    graft_shim::mappings().erase(mapped);
+  }
   return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** pointer, size_t size) { return cudaMalloc(pointer, size); }
