@@ -84,6 +84,7 @@ var attentions = []attention{
 	{cu: []int32{0, 65, 129}, heads: 3, kvHeads: 1, dim: 64},
 	{cu: []int32{0, 130}, heads: 2, kvHeads: 1, dim: 128},
 	{cu: []int32{0, 9, 33}, heads: 2, kvHeads: 1, dim: 40},
+	{cu: []int32{0, 40, 70}, heads: 2, kvHeads: 1, dim: 96},
 	{cu: []int32{0, 17}, heads: 2, kvHeads: 2, dim: 256},
 	{cu: []int32{0, 63, 70}, heads: 2, kvHeads: 1, dim: 32, full: true, name: "bidirectional "},
 	{cu: []int32{0, 63, 129}, heads: 2, kvHeads: 1, dim: 32, window: 8, name: "window 8 "},
@@ -96,6 +97,8 @@ var attentions = []attention{
 	{cu: []int32{0}, heads: 2, kvHeads: 1, dim: 16, name: "no sequence "},
 	{cu: []int32{0, 0, 0}, heads: 2, kvHeads: 1, dim: 16, name: "no token "},
 	{cu: []int32{0, 1, 2, 2, 9}, heads: 4, kvHeads: 2, dim: 32, slots: 100, keys: []int32{0, 1, 20, 17, 40, 0, 50, 33}, name: "cache "},
+	{cu: []int32{0, 1, 2}, heads: 5, kvHeads: 1, dim: 128, slots: 400, keys: []int32{0, 300, 310, 70}, name: "long cache "},
+	{cu: []int32{0, 1, 2}, heads: 2, kvHeads: 1, dim: 256, slots: 90, prefix: 9, keys: []int32{0, 50, 50, 40}, name: "cache, prefix "},
 	{cu: []int32{0, 1, 5}, heads: 3, kvHeads: 1, dim: 64, slots: 150, window: 7, prefix: 2, softCap: 3, keys: []int32{3, 65, 70, 70}, name: "cache, window, prefix, soft cap "},
 }
 
