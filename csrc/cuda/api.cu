@@ -66,7 +66,8 @@ const graft_api table = {
     OP(zero), OP(cast), OP(add), OP(embedding), OP(embedding_backward), OP(scatter_rows), OP(rms_norm),
     OP(rms_norm_backward), OP(linear), OP(linear_backward), OP(rope_table), OP(rope), OP(attention),
     OP(attention_backward), OP(swiglu), OP(swiglu_backward), OP(linear_cross_entropy), OP(grad_norm), OP(adamw),
-    OP(sample),
+    OP(sample), OP(activation), OP(activation_backward), OP(layer_norm), OP(layer_norm_backward), OP(pool),
+    OP(pool_backward), OP(classification_loss),
 };
 
 }  // namespace

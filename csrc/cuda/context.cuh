@@ -156,6 +156,13 @@ GRAFT_DECLARE(linear_cross_entropy);
 GRAFT_DECLARE(grad_norm);
 GRAFT_DECLARE(adamw);
 GRAFT_DECLARE(sample);
+GRAFT_DECLARE(activation);
+GRAFT_DECLARE(activation_backward);
+GRAFT_DECLARE(layer_norm);
+GRAFT_DECLARE(layer_norm_backward);
+GRAFT_DECLARE(pool);
+GRAFT_DECLARE(pool_backward);
+GRAFT_DECLARE(classification_loss);
 #undef GRAFT_DECLARE
 
 }  // namespace graft::cuda
