@@ -4,7 +4,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 home=$root/.cache/cuda-toolchain
-packages='cuda-toolkit[nvcc,crt,cccl,cudart,cublas,nvvm]==13.0.*'
+packages='cuda-toolkit[nvcc,crt,cccl,cudart,cublas,nvvm,nvtx]==13.0.*'
 
 find_nvcc() {
     if [ -n "${NVCC:-}" ]; then echo "$NVCC"; return; fi

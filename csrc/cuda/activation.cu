@@ -25,30 +25,44 @@ template <int F> __device__ inline float slope(float x) {
     }
     if (F == GRAFT_TANH) {  // 1 - tanh^2 without the cancellation
         const float e = expf(-2.0f * fabsf(x));
-        return 4.0f * e / ((1.0f + e) * (1.0f + e));
+        return __fdividef(4.0f * e, (1.0f + e) * (1.0f + e));
     }
     return x > 0.0f ? 1.0f : 0.0f;
 }
 
-// y = f(x), or dy f'(x) where dy is given.
-template <class T, int F, int V> struct Apply {
+template <class T, int F, int V> struct Forward {
     T* y;
-    const T *x, *dy;
+    const T* x;
     __device__ void operator()(int64_t, int64_t i) const {
-        const Pack<T, V> in = load_pack<V>(x + i), g = load_pack<V>((dy ? dy : x) + i);
+        const Pack<T, V> in = load_pack<V>(x + i);
         Pack<T, V> out;
 #pragma unroll
-        for (int k = 0; k < V; ++k)
-            store(&out.at[k], dy ? widen(g.at[k]) * slope<F>(widen(in.at[k])) : value<F>(widen(in.at[k])));
+        for (int k = 0; k < V; ++k) store(&out.at[k], value<F>(widen(in.at[k])));
         store_pack(y + i, out);
     }
 };
+template <class T, int F, int V> struct Backward {
+    T* dx;
+    const T *x, *dy;
+    __device__ void operator()(int64_t, int64_t i) const {
+        const Pack<T, V> in = load_pack<V>(x + i), g = load_pack<V>(dy + i);
+        Pack<T, V> out;
+#pragma unroll
+        for (int k = 0; k < V; ++k) store(&out.at[k], widen(g.at[k]) * slope<F>(widen(in.at[k])));
+        store_pack(dx + i, out);
+    }
+};
 
+// y = f(x), or dy f'(x) where dy is given.
 template <class T, int F> void apply(graft_context* c, const graft_tensor& y, const graft_tensor& x, const graft_tensor& dy) {
     const int64_t n = elements(y);
-    const uintptr_t bits = reinterpret_cast<uintptr_t>(y.data) | reinterpret_cast<uintptr_t>(x.data) | reinterpret_cast<uintptr_t>(dy.data);
-    if (n % 8 == 0 && bits % 16 == 0) for_each<8>(c, Apply<T, F, 8>{data<T>(y), data<T>(x), data<T>(dy)}, 1, n);
-    else for_each<1>(c, Apply<T, F, 1>{data<T>(y), data<T>(x), data<T>(dy)}, 1, n);
+    T* to = data<T>(y);
+    const T *in = data<T>(x), *g = data<T>(dy);
+    const bool fast = n % 8 == 0 && (reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(in) | reinterpret_cast<uintptr_t>(g)) % 16 == 0;
+    if (g && fast) for_each<8>(c, Backward<T, F, 8>{to, in, g}, 1, n);
+    else if (g) for_each<1>(c, Backward<T, F, 1>{to, in, g}, 1, n);
+    else if (fast) for_each<8>(c, Forward<T, F, 8>{to, in}, 1, n);
+    else for_each<1>(c, Forward<T, F, 1>{to, in}, 1, n);
 }
 
 graft_status* run(graft_context* c, int32_t f, const graft_tensor& y, const graft_tensor& x, const graft_tensor& dy) {

@@ -6,6 +6,7 @@ namespace {
 
 template <class F> graft_status* call(graft_context* c, const char* op, F&& body) noexcept {
     return guarded([&]() -> graft_status* {
+        const Range range(op);
         GRAFT_TRY(begin(c, op));
         GRAFT_TRY(body());
         return end(c);

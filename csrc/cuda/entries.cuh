@@ -3,7 +3,24 @@
 
 #include "context.cuh"
 
+#if defined(__CUDACC__)
+#include <nvtx3/nvToolsExt.h>
+#endif
+
 namespace graft::cuda {
+
+// A range in profilers while an operation is issued. Costs nothing where none is attached.
+class Range {
+  public:
+#if defined(__CUDACC__)
+    explicit Range(const char* name) { nvtxRangePushA(name); }
+    ~Range() { nvtxRangePop(); }
+#else
+    explicit Range(const char*) {}
+#endif
+    Range(const Range&) = delete;
+    Range& operator=(const Range&) = delete;
+};
 
 // Selects the device and remembers the operation; waits and checks in debug mode.
 graft_status* begin(graft_context*, const char* op);

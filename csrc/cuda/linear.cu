@@ -5,8 +5,11 @@
 //     y  = x W^T + S B^T          S = scale * drop(x) A^T, kept as xa
 //     dx = dy W + dS A            dS = scale * dy B
 //     dA += dS^T drop(x)          dB += dy^T S
+// S, dS and dB in bf16 are lora.cu's.
 // With dropout dx takes a second pass, for the mask acts on dS A alone.
 #include "column_sum.cuh"
+#include "lora.cuh"
+#include "nf4.cuh"
 #include "philox.cuh"
 #include "weight.cuh"
 
@@ -65,6 +68,7 @@ struct Tail {
     void *a = nullptr, *b = nullptr, *s = nullptr;  // [rank,in], [out,rank], [T,rank]
     void* dropped = nullptr;                        // [T,in], if there is dropout
     int64_t pitch = 0;                              // of b and s
+    void* saved = nullptr;                          // [T,rank]: S of the forward pass, for more than one adapter
 };
 
 graft_status* carve(Tail* tail, const graft_linear_args& l, int32_t type, int64_t tokens, Carver* scratch) {
@@ -77,6 +81,7 @@ graft_status* carve(Tail* tail, const graft_linear_args& l, int32_t type, int64_
     const int64_t size = size_of(type), r = tail->rank;
     tail->pitch = r;
     tail->s = scratch->take<char>(size * tokens * r);
+    if (type == GRAFT_BF16 && l.num_adapters > 1) tail->saved = scratch->take<char>(size * tokens * r);
     tail->a = scratch->take<char>(size * r * l.w.in);
     tail->b = scratch->take<char>(size * r * l.w.out);
     if (drops) tail->dropped = scratch->take<char>(size * tokens * l.w.in);
@@ -108,6 +113,20 @@ void gather(graft_context* c, const graft_linear_args& l, const Tail& t, int32_t
 
 void drop(graft_context* c, const graft_tensor& to, const graft_tensor& from, const Mask& m, bool add) {
     GRAFT_BY_TYPE(from, T, for_each<1>(c, Drop<T>{view<T>(to), view<const T>(from), m, add}, rows(from), cols(from)));
+}
+
+// The adapters as the kernels of lora.cu take them; none where these do not apply.
+Stack stacked(const graft_linear_args& l, int32_t type, bool backward) {
+    Stack stack;
+    if (type != GRAFT_BF16 || l.num_adapters > kMaxStacked) return {};
+    for (int64_t i = 0; i < l.num_adapters; i++) {
+        const graft_low_rank& p = l.adapters[i];
+        if (backward ? !given(p.xa) : p.drop.p > 0) return {};
+        stack.at[i] = {stack.rank, int(rows(p.a)), p.scale, data<bf16>(p.xa), p.xa.pitch, data<float>(p.db), p.db.pitch};
+        stack.rank += int(rows(p.a));
+    }
+    stack.count = int(l.num_adapters);
+    return stack;
 }
 
 graft_tensor matrix(void* data, int32_t type, int64_t rows, int64_t cols) {
@@ -154,10 +173,13 @@ graft_status* linear(graft_context* c, const graft_linear_args* l) {
     Tail tail;
     GRAFT_TRY(carve(&tail, *l, type, tokens, &scratch));
     gather(c, *l, tail, type);
+    for (int64_t i = 0; i < l->num_adapters; i++)
+        GRAFT_TRY(check_shape("xa", l->adapters[i].xa, 1u << type, tokens, rows(l->adapters[i].a)));
+    bool done = false;
+    GRAFT_TRY(lora_down(c, {x, {tail.a, in}, static_cast<bf16*>(tail.s), tokens, in}, stacked(*l, type, false), workspace, &done));
     int64_t first = 0;
-    for (int64_t i = 0; i < l->num_adapters; i++) {
+    for (int64_t i = 0; !done && i < l->num_adapters; i++) {
         const graft_low_rank& p = l->adapters[i];
-        GRAFT_TRY(check_shape("xa", p.xa, 1u << type, tokens, rows(p.a)));
         Operand input = x;
         if (p.drop.p > 0) {
             drop(c, matrix(tail.dropped, type, tokens, in), l->x, mask(p.drop), false);
@@ -170,6 +192,8 @@ graft_status* linear(graft_context* c, const graft_linear_args* l) {
         copy(c, at(tail.s, first, type), tail.pitch, type, p.xa);
         first += rows(p.a);
     }
+    if (nf4_rows_takes(l->w, l->x))
+        return nf4_rows(c, l->w, {l->y, l->x, l->bias, {tail.s, tail.pitch}, {tail.b, tail.pitch}, tail.rank});
     return for_pieces(c, l->w, type, true, workspace, [&](int64_t row, int64_t count, Operand w, Carver left) {
         Gemm g = product(Layout::NT, type, tokens, count, in, x, w);
         into(&g, l->y, false);
@@ -213,19 +237,35 @@ graft_status* linear_backward(graft_context* c, const graft_linear_backward_args
         GRAFT_TRY(gemm(c, g, workspace));
     }
 
+    for (int64_t i = 0; i < a->num_adapters; i++) {
+        const graft_low_rank& p = a->adapters[i];
+        if (!given(p.db)) continue;
+        GRAFT_TRY(check_shape("dB", p.db, kF32, out, rows(p.a)));
+        GRAFT_TRY(check_shape("xa", p.xa, 1u << type, tokens, rows(p.a)));
+    }
+    bool done = false;
+    if (const Stack stack = stacked(l, type, true); stack.rank > 0) {
+        const graft_tensor& xa = a->adapters[0].xa;
+        const bool one = a->num_adapters == 1 && xa.pitch == stack.rank;
+        for (int64_t i = 0; !one && i < a->num_adapters; i++)
+            copy(c, at(tail.saved, stack.at[i].first, type), tail.rank, type, a->adapters[i].xa);
+        const bf16* s = static_cast<const bf16*>(one ? xa.data : tail.saved);
+        GRAFT_TRY(lora_backward(c, {dy, {tail.b, tail.pitch}, s, static_cast<bf16*>(tail.s), tokens, out}, stack, workspace, &done));
+    }
     int64_t first = 0;
     bool drops = false;
     for (int64_t i = 0; i < a->num_adapters; i++) {
         const graft_low_rank& p = a->adapters[i];
         const int64_t r = rows(p.a);
         const graft_tensor ds{at(tail.s, first, type), type, 2, {tokens, r}, tail.pitch};
-        Gemm g = product(Layout::NN, type, tokens, r, out, dy, {at(tail.b, first, type), tail.pitch});
-        g.alpha = p.scale;
-        into(&g, ds, false);
-        GRAFT_TRY(gemm(c, g, workspace));
-        if (given(p.db)) {
-            GRAFT_TRY(check_shape("dB", p.db, kF32, out, r));
-            GRAFT_TRY(check_shape("xa", p.xa, 1u << type, tokens, r));
+        Gemm g;
+        if (!done) {
+            g = product(Layout::NN, type, tokens, r, out, dy, {at(tail.b, first, type), tail.pitch});
+            g.alpha = p.scale;
+            into(&g, ds, false);
+            GRAFT_TRY(gemm(c, g, workspace));
+        }
+        if (!done && given(p.db)) {
             g = product(Layout::TN, type, out, r, tokens, dy, {p.xa.data, p.xa.pitch});
             into(&g, p.db, true);
             GRAFT_TRY(gemm(c, g, workspace));

@@ -59,6 +59,7 @@ inline __nv_bfloat16 __float2bfloat16_rn(float value) {
   return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16)};
 }
 
+inline float __fdividef(float a, float b) { return a / b; }
 inline float normcdff(float x) { return 0.5f * std::erfc(-x * 0.70710678f); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 

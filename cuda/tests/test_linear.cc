@@ -252,7 +252,10 @@ void linear_cases() {
     adapters({GRAFT_BF16, Storage::kDense, 77, 136, 131, {8}, 0, false, true, large});     // whole chunks
     adapters({GRAFT_BF16, Storage::kFloat, 19, 37, 29, {3}, 0, true, false, 8192});        // odd rows, pieces
     adapters({GRAFT_BF16, Storage::kNestedNF4, 40, 192, 72, {8, 16}, 0.5, false, true, 16384});
-    adapters({GRAFT_BF16, Storage::kDense, 1100, 16, 24, {8}, 0, false, false, large});    // split sums
+    adapters({GRAFT_BF16, Storage::kDense, 1100, 16, 24, {8}, 0, false, false, large});    // split sums, blocks of rows
+    adapters({GRAFT_BF16, Storage::kDense, 40, 24, 530, {8, 16}, 0, false, true, large});  // stacked, blocks of columns
+    adapters({GRAFT_BF16, Storage::kNestedNF4, 3, 320, 37, {5}, 0, true, false, large});   // few tokens
+    adapters({GRAFT_F32, Storage::kNF4, 6, 128, 9, {}, 0, true, false, large});
 }
 
 }  // namespace test
