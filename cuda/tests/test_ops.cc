@@ -13,6 +13,7 @@ void elementwise_cases();
 void linear_cases();
 void attention_cases();
 void loss_cases();
+void encoder_cases();
 }  // namespace test
 
 int main(int argc, char** argv) {
@@ -27,5 +28,6 @@ int main(int argc, char** argv) {
     test::linear_cases();
     test::attention_cases();
     test::loss_cases();
+    test::encoder_cases();
     return test::report();
 }
