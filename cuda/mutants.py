@@ -7,6 +7,8 @@ builds (plain, then race), linked with the objects of the others, and run on
 the cases that its operation has.
 """
 
+import concurrent.futures
+import os
 import pathlib
 import re
 import subprocess
@@ -30,7 +32,7 @@ MUTANTS = [
     ("optimizer", "adamw", "no bias correction of the second moment", [("step[2] = float(1.0 / sqrt(1.0 - pow(double(h.beta2), count)));", "step[2] = 1.0f;")]),
     ("optimizer", "adamw", "no barrier before the step is read", [("    __syncthreads();\n    const float keep", "    const float keep")]),
     ("nf4", "nf4_dequantize", "nibbles swapped", [("store(&values.at[2 * i], __fmul_rn(code[byte >> 4]", "store(&values.at[2 * i], __fmul_rn(code[byte & 15]")]),
-    ("nf4", "nf4_dequantize nested", "no offset", [("s.nested[block / kNested]), offset)", "s.nested[block / kNested]), 0.0f)")]),
+    ("nf4", "nf4_dequantize nested", "no offset", [("nested[block / kNested]), first)", "nested[block / kNested]), 0.0f)")]),
     ("nf4", "nf4_dequantize", "no barrier behind the tables", [("    __syncthreads();\n    const float offset", "    const float offset")]),
     ("gemm_mma", "linear_backward d", "transposed operand: the two B registers swapped",
      [("lane / 8 % 2 * 8 + lane % 8;\n                    ldmatrix_x4_trans(fb[j], b_tile + swizzle<false>(row, (warp_col + j * 16) / 8 + lane / 16)",
@@ -42,14 +44,55 @@ MUTANTS = [
     ("gemm_wgmma", "linear bf16", "wrong phase when waiting for full", [("mbarrier_wait(full + slot, round & 1)", "mbarrier_wait(full + slot, (round & 1) ^ 1)")]),
     ("gemm_wgmma", "linear bf16", "no final wgmma wait", [("    wgmma_wait<0>();\n", "")]),
     ("gemm_wgmma", "linear bf16", "low-rank tail multiplies W", [("tail ? &b : &w", "&w")]),
-    ("linear", "linear", "the scale is forgotten", [("        g.alpha = p.scale;\n        into(&g, p.xa, false);", "        into(&g, p.xa, false);")]),
+    ("linear", "linear f32", "the scale is forgotten", [("        g.alpha = p.scale;\n        into(&g, p.xa, false);", "        into(&g, p.xa, false);")]),
     ("linear", "dropout", "the mask of another site", [("{uint32_t(element / 4), site,", "{uint32_t(element / 4), site + 1,")]),
-    ("attention", "attention", "causal mask off by one", [("(!p.causal || key <= place)", "(!p.causal || key < place)")]),
-    ("attention", "attention", "window off by one", [("key > place - p.window)", "key >= place - p.window)")]),
-    ("attention", "attention", "sums are not rescaled", [("sum[r][i] *= shrink;", "sum[r][i] *= 1.0f;")]),
-    ("attention", "attention", "tile overwritten while it is read", [("            __syncthreads();  // the tile before is no longer read\n            load_rows(k", "            load_rows(k")]),
-    ("attention", "attention_backward", "no delta", [("(dp - delta[at])", "dp")]),
-    ("attention", "attention_backward", "window cut too early", [("last - 1 + p.window", "last - 2 + p.window")]),
+    ("attention_f32", "attention both ways", "sums are not rescaled", [("sum[r][i] *= shrink;", "sum[r][i] *= 1.0f;")]),
+    ("attention_f32", "attention dim 96 f32", "tile overwritten while it is read",
+     [("        __syncthreads();  // the tile before is no longer read\n        load_rows(k", "        load_rows(k")]),
+    ("attention_mma", "attention causal, packed bf16", "causal mask off by one", [("key <= place)", "key < place)")]),
+    ("attention_mma", "attention grouped, window, prefix, cap bf16", "window off by one", [("key > place - p.window)", "key >= place - p.window)")]),
+    ("attention_mma", "attention dim 96 bf16", "sums are not rescaled", [("            sum[m][2 * half] *= shrink;\n", "")]),
+    ("attention_mma", "attention dim 96 bf16", "weights as the wrong fragment",
+     [("f[1] = pack_bf16x2(left[2], left[3]);\n    f[2] = pack_bf16x2(right[0], right[1]);",
+       "f[2] = pack_bf16x2(left[2], left[3]);\n    f[1] = pack_bf16x2(right[0], right[1]);")]),
+    ("attention_mma", "attention dim 96 bf16", "a tile of keys is skipped", [("at_ += Keys;", "at_ += 2 * Keys;")]),
+    ("attention_mma", "attention dim 96 bf16", "no wait for the keys",
+     [("        cp_async_wait<0>();\n        __syncthreads();  // K has landed", "        __syncthreads();  // K has landed")]),
+    ("attention_mma", "attention dim 96 bf16", "no barrier before the values are read",
+     [("        __syncthreads();  // V has landed for all threads; K is no longer read\n", "")]),
+    ("attention_mma", "attention dim 96 bf16", "shared memory one tile short", [("(kQueries + 2 * Keys);", "(kQueries + Keys);")]),
+    ("attention", "attention_backward", "delta of half a row", [("d < dim; d += 32", "d < dim; d += 64")]),
+    ("attention_mma_backward", "attention_backward dim 96 bf16", "no delta", [("(*dp - delta)", "*dp")]),
+    ("attention_mma_backward", "attention_backward grouped, window, prefix, cap bf16", "window cut too early",
+     [("last - 1 + p_.window", "last - 4 + p_.window")]),
+    ("attention_mma_backward", "attention_backward dim 256 bf16", "second half of the columns is the first", [("col0 = blockIdx.z * Columns", "col0 = 0 * Columns")]),
+    ("attention_mma_backward", "attention_backward grouped, window, prefix, cap bf16", "tiles overwritten while they are read",
+     [("        add_weighted<D>(sum_k, dp, q_tile, col0);\n        more = walk.next(&tile);\n        __syncthreads();",
+       "        add_weighted<D>(sum_k, dp, q_tile, col0);\n        more = walk.next(&tile);")]),
+    ("attention_decode", "attention long cache bf16", "only the first warp counts",
+     [("for (int w = 0; w < kWarps; ++w)\n            value", "for (int w = 0; w < 1; ++w)\n            value")]),
+    ("attention_decode", "attention long cache bf16", "sums over tiles that are read",
+     [("    __syncthreads();  // the sums of the warps take the place of the tiles\n", "")]),
+    ("attention_decode", "attention long cache bf16", "the last tile of a part is skipped",
+     [("tile < last_tile; tile += kWarps", "tile < last_tile - 1; tile += kWarps")]),
+    ("lora", "linear bf16 dense 77", "no wait for copies",
+     [("        cp_async_wait<kStages - 2>();\n        __syncthreads();  // the step", "        __syncthreads();  // the step")]),
+    ("lora", "linear bf16 dense 77", "the last step is skipped", [("step < steps; ++step) {\n        cp", "step < steps - 1; ++step) {\n        cp")]),
+    ("lora", "linear bf16 dense 77", "the scale is forgotten", [("            sum *= slice.scale;\n", "")]),
+    ("lora", "linear_backward dB bf16 dense 77", "transposed fragment swapped",
+     [("(row + lane / 16 * 8 + lane % 8) * (D + 8) + col + lane / 8 % 2 * 8", "(row + lane / 8 % 2 * 8 + lane % 8) * (D + 8) + col + lane / 16 * 8")]),
+    ("lora", "linear_backward dB bf16 dense 40", "a tile overwritten while it is read", [("        __syncthreads();  // b_tile is no longer read\n", "")]),
+    ("lora", "linear_backward dA bf16 dense 40", "lanes do not wait for each other", [("            __syncwarp();  // the rows have landed", "            // the rows have landed")]),
+    ("nf4_rows", "linear bf16 nested nf4 3x", "nibbles swapped", [("(i % 2 ? 0 : 4)", "(i % 2 ? 4 : 0)")]),
+    ("nf4_rows", "linear bf16 nested nf4 3x", "every other pack", [("col += 32 * kPack", "col += 64 * kPack")]),
+    ("nf4_rows", "linear bf16 nested nf4 3x", "no barrier behind the tables", [("    __syncthreads();\n    const float offset", "    const float offset")]),
+    ("activation", "activation_backward gelu_tanh", "slope without the cube", [("(1.0f + 0.134145f * x * x)", "1.0f")]),
+    ("layer_norm", "layer_norm_backward", "mean of the gradient forgotten", [("- total - (widen", "- (widen")]),
+    ("layer_norm", "layer_norm", "variance of the values", [("squares += (widen(v.at[i]) - mean) * (widen(v.at[i]) - mean);", "squares += widen(v.at[i]) * widen(v.at[i]);")]),
+    ("pool", "pool", "last of a row too many", [("kind == GRAFT_POOL_LAST ? last - 1 : first;\n            for", "kind == GRAFT_POOL_LAST ? last - 2 : first;\n            for")]),
+    ("classification_loss", "classification_loss", "the label counts among the others", [("if (c != label) others", "others")]),
+    ("classification_loss", "classification_loss", "no barrier before the parts are added",
+     [("    __syncthreads();\n    if (threadIdx.x > 1) return;", "    if (threadIdx.x > 1) return;")]),
     ("cross_entropy", "linear_cross_entropy dx", "gradient overwrites logits that others read",
      [("        }\n        __syncthreads();\n        if (i < vocab) store(dz + i, d);", "        }\n        if (i < vocab) store(dz + i, d);")]),
     ("cross_entropy", "linear_cross_entropy dx", "filler rows overwrite", [("if (weights[i] != 0.0f && row >= 0", "if (row >= 0")]),
@@ -57,12 +100,30 @@ MUTANTS = [
 ]
 
 
-def compile_and_run(build, kind, kernel, cases, text, directory):
-    source, program = directory / f"{kernel}.cu", directory / f"test_{kind}"
-    source.write_text(text)
+def mutate(kernel, what, edits, directory):
+    """A copy of csrc in which the edits are made, each in the one place that it matches: the kernel's file or a header."""
+    place = directory / "csrc/cuda"
+    place.mkdir(parents=True, exist_ok=True)
+    for part in ("core", "include"):
+        link = directory / "csrc" / part
+        if not link.is_symlink():
+            link.symlink_to(ROOT / "csrc" / part)
+    paths = [ROOT / f"csrc/cuda/{kernel}.cu", *(ROOT / "csrc/cuda").glob("*.cuh")]
+    texts = {path.name: path.read_text() for path in paths}
+    for old, new in edits:
+        found = [name for name, text in texts.items() for _ in range(text.count(old))]
+        own = [name for name in found if name == f"{kernel}.cu"] or found
+        if len(own) != 1:
+            sys.exit(f"{kernel}, {what}: {len(own)} places match {old!r}")
+        texts[own[0]] = texts[own[0]].replace(old, new)
+    for name, text in texts.items():
+        (place / name).write_text(text)
+
+
+def compile_and_run(build, kind, kernel, cases, directory):
+    source, program = directory / f"csrc/cuda/{kernel}.cu", directory / f"test_{kind}"
     obj = directory / f"{kernel}_{kind}.o"
-    subprocess.run(["g++", "-std=c++17", "-w", "-fPIC", f"-I{ROOT}/cuda/shim", f"-I{ROOT}/csrc/cuda", *FLAGS[kind], "-x", "c++", "-c",
-                    source, "-o", obj], check=True)
+    subprocess.run(["g++", "-std=c++17", "-w", "-fPIC", f"-I{ROOT}/cuda/shim", *FLAGS[kind], "-x", "c++", "-c", source, "-o", obj], check=True)
     shim = "asan" if kind == "asan" else "plain"
     objects = [o for o in (build / kind).glob("*.o") if o.stem != kernel] + list((build / f"shim_{shim}").glob("*.o"))
     if kind == "race":
@@ -82,27 +143,25 @@ def compile_and_run(build, kind, kernel, cases, text, directory):
     return f"wrong {found[1]}, disagreeing {found[2]}, failed {found[3]} {found[4][:80]}" if found else f"crash {run.returncode}"
 
 
+def judge(build, number, kernel, cases, what, edits):
+    """The cheapest build that catches it, and how; "" if none does."""
+    directory = build / f"mutants/{number}"
+    mutate(kernel, what, edits, directory)
+    for kind in FLAGS:
+        if verdict := compile_and_run(build, kind, kernel, cases, directory):
+            return f"{kind}: {verdict}"
+    return ""
+
+
 def main():
     build, wanted = pathlib.Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""
-    missed = 0
     selected = [m for m in MUTANTS if wanted in m[0] + " " + m[2]]
-    for number, (kernel, cases, what, edits) in enumerate(selected):
-        text = (ROOT / f"csrc/cuda/{kernel}.cu").read_text()
-        for old, new in edits:
-            if text.count(old) != 1:
-                sys.exit(f"{kernel}, {what}: {text.count(old)} places match {old!r}")
-            text = text.replace(old, new)
-        text = text.replace('#include "../', f'#include "{ROOT}/csrc/')
-        directory = build / f"mutants/{number}"
-        directory.mkdir(parents=True, exist_ok=True)
-        verdict = ""
-        for kind in FLAGS:  # the cheapest build that catches it
-            verdict = compile_and_run(build, kind, kernel, cases, text, directory)
-            if verdict:
-                verdict = f"{kind}: {verdict}"
-                break
-        missed += not verdict
-        print(f"{kernel}: {what}: {verdict or 'MISSED'}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
+        verdicts = [pool.submit(judge, build, i, *m) for i, m in enumerate(selected)]
+        missed = 0
+        for (kernel, _, what, _), verdict in zip(selected, verdicts):
+            missed += not verdict.result()
+            print(f"{kernel}: {what}: {verdict.result() or 'MISSED'}", flush=True)
     print(f"{len(selected)} mutations, {missed} missed")
     return 1 if missed else 0
 
