@@ -1,8 +1,5 @@
-// Which kernel computes a product, and the float32 kernel.
+// Products: the kernel of gemm_choice.cu's choice, and the float32 kernel.
 #include "gemm.cuh"
-
-#include <cstdlib>
-#include <cstring>
 
 namespace graft::cuda {
 namespace {
@@ -79,12 +76,6 @@ int split(const Gemm& g, int64_t workspace) {
     return n < 2 ? 1 : int(n);
 }
 
-// "own", "wgmma" or "cublaslt" in GRAFT_CUDA_GEMM force one kernel, for benchmarks.
-const char* forced() {
-    static const char* const name = std::getenv("GRAFT_CUDA_GEMM");
-    return name ? name : "";
-}
-
 }  // namespace
 
 void gemm_f32(graft_context* c, const Gemm& g, float* parts, int splits) {
@@ -100,12 +91,11 @@ void gemm_f32(graft_context* c, const Gemm& g, float* parts, int splits) {
 
 graft_status* gemm(graft_context* c, const Gemm& g, Carver workspace) {
     if (g.m <= 0 || g.n <= 0) return nullptr;
-    const char* wanted = forced();
-    if (g.type == GRAFT_BF16 && std::strcmp(wanted, "own") != 0) {
-        const bool own_hopper = gemm_wgmma_takes(c, g) && (g.rank > 0 || !std::strcmp(wanted, "wgmma"));
-        if (own_hopper && std::strcmp(wanted, "cublaslt")) return gemm_wgmma(c, g);
+    const Kernel kernel = choose(c, g);
+    if (kernel == Kernel::kWgmma) return gemm_wgmma(c, g);
+    if (kernel == Kernel::kCublasLt) {
         bool taken = false;
-        if (g.rank == 0) GRAFT_TRY(gemm_cublaslt(c, g, workspace, &taken));
+        GRAFT_TRY(gemm_cublaslt(c, g, workspace, &taken));
         if (taken) return nullptr;
     }
     const int splits = split(g, workspace.left());

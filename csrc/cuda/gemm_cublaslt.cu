@@ -75,12 +75,14 @@ struct Plan {
 
 constexpr int64_t kScratch = 32 << 20;  // what its split kernels like to have
 
-}  // namespace
+// Whether the second operand continues the first along the contraction, which runs
+// along its rows or down them.
+bool continues(const Operand& first, const Operand& second, int64_t k, bool along) {
+    return second.pitch == first.pitch && second.data == static_cast<const bf16*>(first.data) + (along ? k : k * first.pitch);
+}
 
-graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, bool* taken) {
+graft_status* multiply(graft_context* c, const Gemm& g, Carver workspace, bool* taken) {
     const Library& lt = library();
-    *taken = false;
-    if (!lt.found || g.bias || g.type != GRAFT_BF16) return nullptr;
     if (!c->cublaslt) {
         cublasLtHandle_t handle = nullptr;
         if (lt.Create(&handle) != CUBLAS_STATUS_SUCCESS) return nullptr;
@@ -119,6 +121,29 @@ graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, b
                      (long long)g.k);
     *taken = true;
     return nullptr;
+}
+
+}  // namespace
+
+graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, bool* taken) {
+    *taken = false;
+    if (!library().found || g.bias || g.type != GRAFT_BF16) return nullptr;
+    Gemm whole = g;
+    whole.rank = 0;
+    if (g.rank == 0) return multiply(c, whole, workspace, taken);
+    if (continues(g.a, g.a2, g.k, g.layout != Layout::TN) && continues(g.b, g.b2, g.k, g.layout == Layout::NT)) {
+        whole.k += g.rank;  // augmented K
+        return multiply(c, whole, workspace, taken);
+    }
+    Gemm tail = whole;
+    tail.k = g.rank;
+    tail.a = g.a2;
+    tail.b = g.b2;
+    GRAFT_TRY(multiply(c, tail, workspace, taken));
+    if (!*taken) return nullptr;
+    whole.accumulate = true;
+    GRAFT_TRY(multiply(c, whole, workspace, taken));
+    return *taken ? nullptr : error(GRAFT_INTERNAL, "cuBLASLt took the tail of a product and not the rest");
 }
 
 }  // namespace graft::cuda

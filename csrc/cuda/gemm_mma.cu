@@ -59,7 +59,8 @@ __global__ void __launch_bounds__(kThreads)
 multiply(Source a, Source b, Source a2, Source b2, int64_t k, int64_t rank, Epilogue out, int64_t tiles_per_split) {
     GRAFT_DYNAMIC_SHARED(shared);
     bf16* stages = reinterpret_cast<bf16*>(shared);
-    const int64_t row0 = int64_t(blockIdx.y) * kTileM, col0 = int64_t(blockIdx.x) * kTileN;
+    const TileIndex at = tile_of(blockIdx.x, (out.m + kTileM - 1) / kTileM, (out.n + kTileN - 1) / kTileN);
+    const int64_t row0 = at.row * kTileM, col0 = at.col * kTileN;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int warp_row = warp / (kTileN / kWarpN) * kWarpM, warp_col = warp % (kTileN / kWarpN) * kWarpN;
     const int main_tiles = int((k + kTileK - 1) / kTileK);
@@ -128,9 +129,9 @@ multiply(Source a, Source b, Source a2, Source b2, int64_t k, int64_t rank, Epil
 #pragma unroll
         for (int j = 0; j < kWarpN / 8; ++j)
 #pragma unroll
-            for (int e = 0; e < 4; ++e)
-                to.template operator()<Output>(row0 + warp_row + i * 16 + lane / 4 + e / 2 * 8,
-                                               col0 + warp_col + j * 8 + lane % 4 * 2 + e % 2, sum[i][j][e]);
+            for (int e = 0; e < 4; e += 2)
+                finish_pair<Output>(to, row0 + warp_row + i * 16 + lane / 4 + e / 2 * 8, col0 + warp_col + j * 8 + lane % 4 * 2,
+                                    sum[i][j][e], sum[i][j][e + 1]);
 }
 
 Source source(const Operand& o, int64_t rows, int64_t cols) {
@@ -144,7 +145,7 @@ graft_status* launch(graft_context* c, const Gemm& g, float* parts, int splits) 
     auto b_source = [&](const Operand& o, int64_t depth) { return source(o, AlongB ? g.n : depth, AlongB ? depth : g.n); };
     const auto kernel = multiply<AlongA, AlongB, Output>;
     GRAFT_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(kSharedBytes)), "gemm"));
-    const dim3 grid(unsigned(ceil_div(g.n, kTileN)), unsigned(ceil_div(g.m, kTileM)), unsigned(splits));
+    const dim3 grid(unsigned(ceil_div(g.n, kTileN) * ceil_div(g.m, kTileM)), 1, unsigned(splits));
     GRAFT_LAUNCH(kernel, grid, dim3(kThreads), kSharedBytes, c->stream, a_source(g.a, g.k), b_source(g.b, g.k),
                  a_source(g.a2, g.rank), b_source(g.b2, g.rank), g.k, g.rank, epilogue(g, parts),
                  ceil_div(ceil_div(g.k, kTileK), splits));

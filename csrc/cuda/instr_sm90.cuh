@@ -152,12 +152,14 @@ __device__ inline void wgmma_wait() {
 #endif
 }
 
-// d[64x128] += a[64x16] b[128x16]^T by a warpgroup.  Warp w of it holds rows 16w to 16w+15;
+// d[64xN] += a[64x16] b[Nx16]^T by a warpgroup.  Warp w of it holds rows 16w to 16w+15;
 // d[4j+e] is row 16w + lane/4 + 8(e/2), column 8j + 2(lane%4) + e%2.
-__device__ inline void wgmma_m64n128k16(float (&d)[64], uint64_t a, uint64_t b) {
 #if defined(__CUDACC__)
 #define GRAFT_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define GRAFT_D16(i) GRAFT_D4(i), GRAFT_D4(i + 4), GRAFT_D4(i + 8), GRAFT_D4(i + 12)
+#endif
+__device__ inline void wgmma_m64k16(float (&d)[64], uint64_t a, uint64_t b) {
+#if defined(__CUDACC__)
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
       "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
@@ -167,12 +169,33 @@ __device__ inline void wgmma_m64n128k16(float (&d)[64], uint64_t a, uint64_t b) 
       "%64, %65, 1, 1, 1, 0, 0;"
       : GRAFT_D16(0), GRAFT_D16(16), GRAFT_D16(32), GRAFT_D16(48)
       : "l"(a), "l"(b));
-#undef GRAFT_D16
-#undef GRAFT_D4
 #else
   graft_shim::wgmma<128>(d, a, b);
 #endif
 }
+__device__ inline void wgmma_m64k16(float (&d)[128], uint64_t a, uint64_t b) {
+#if defined(__CUDACC__)
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+      "%128, %129, 1, 1, 1, 0, 0;"
+      : GRAFT_D16(0), GRAFT_D16(16), GRAFT_D16(32), GRAFT_D16(48), GRAFT_D16(64), GRAFT_D16(80), GRAFT_D16(96), GRAFT_D16(112)
+      : "l"(a), "l"(b));
+#else
+  graft_shim::wgmma<256>(d, a, b);
+#endif
+}
+#if defined(__CUDACC__)
+#undef GRAFT_D16
+#undef GRAFT_D4
+#endif
 
 // Registers per thread of the calling warpgroup; multiples of 8.
 template <int Count>

@@ -150,7 +150,7 @@ multiply_hopper(const __grid_constant__ TensorMap a, const __grid_constant__ Ten
     mbarrier_wait(full, 0);
     float sum[64] = {};
     wgmma_fence();
-    for (int step = 0; step < 4; ++step) wgmma_m64n128k16(sum, wgmma_descriptor(a_tile) + step * 2, wgmma_descriptor(b_tile) + step * 2);
+    for (int step = 0; step < 4; ++step) wgmma_m64k16(sum, wgmma_descriptor(a_tile) + step * 2, wgmma_descriptor(b_tile) + step * 2);
     wgmma_commit();
     wgmma_wait<0>();
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
