@@ -81,6 +81,7 @@ graft_api make_table() {
     OP(pool);
     OP(pool_backward);
     OP(classification_loss);
+    OP(adamw8);
 #undef OP
     return t;
 }

@@ -163,6 +163,7 @@ GRAFT_DECLARE(layer_norm_backward);
 GRAFT_DECLARE(pool);
 GRAFT_DECLARE(pool_backward);
 GRAFT_DECLARE(classification_loss);
+GRAFT_DECLARE(adamw8);
 #undef GRAFT_DECLARE
 
 }  // namespace graft::cuda

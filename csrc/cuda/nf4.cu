@@ -88,7 +88,7 @@ graft_status* materialise(graft_context* c, const graft_weight& w, int64_t row0,
         return launched();
     }
     const NF4Scales s = nf4_scales(w);
-    const DynamicMap& map = dynamic_map();
+    const DynamicMap& map = signed_map();
     const dim3 grid(blocks_for(ceil_div(cols, kThreads * kPerThread)), unsigned(rows < 65535 ? rows : 65535));
     if (type == GRAFT_BF16)
         GRAFT_LAUNCH((dequantize<bf16>), grid, dim3(kThreads), 0, c->stream, static_cast<bf16*>(dst),

@@ -67,7 +67,7 @@ template <class T, int Tokens> void launch(graft_context* c, const graft_weight&
     const Matrix<const T> s{static_cast<const T*>(r.s.data), rows(r.x), r.rank, r.s.pitch};
     const Matrix<const T> b{static_cast<const T*>(r.b.data), w.out, r.rank, r.b.pitch};
     GRAFT_LAUNCH((multiply<T, Tokens>), dim3(unsigned(ceil_div(w.out, kWarps * kRowsPerWarp))), dim3(kThreads), 0, c->stream,
-                 view<T>(r.y), view<const T>(r.x), view<const uint8_t>(w.data), nf4_scales(w), dynamic_map(), r.bias.data,
+                 view<T>(r.y), view<const T>(r.x), view<const uint8_t>(w.data), nf4_scales(w), signed_map(), r.bias.data,
                  r.bias.dtype == GRAFT_BF16, s, b);
 }
 

@@ -1,8 +1,10 @@
-// grad_norm and adamw over flat buffers, one launch each a buffer.
+// grad_norm, adamw and adamw8 over flat buffers, one launch each a buffer.
 //
-// AdamW is torch.optim.AdamW (Loshchilov and Hutter, arXiv 1711.05101); the clip
-// factor, the step count and whether to apply it at all are read on the device.
+// AdamW is torch.optim.AdamW (Loshchilov and Hutter, arXiv 1711.05101), with moments in
+// float32 or in eight bits (Dettmers and others, arXiv 2110.02861); the clip factor, the
+// step count and whether to apply it at all are read on the device.
 #include "context.cuh"
+#include "dynamic.cuh"
 
 namespace graft::cuda {
 namespace {
@@ -48,34 +50,89 @@ struct Hyper {
     float beta1, beta2, eps, weight_decay, lr_scale;
 };
 
+// The factors of this step, computed once a block.
+struct Step {
+    float keep, rate, root, clip;
+};
+__device__ inline Step step_of(float* shared, const float* norm, const float* lr, const Hyper& h) {
+    if (threadIdx.x == 0) {
+        const double count = double(norm[3]), rate = double(lr[0]) * double(h.lr_scale);
+        shared[0] = float(1.0 - rate * double(h.weight_decay));
+        shared[1] = float(rate / (1.0 - pow(double(h.beta1), count)));
+        shared[2] = float(1.0 / sqrt(1.0 - pow(double(h.beta2), count)));
+    }
+    __syncthreads();
+    return {shared[0], shared[1], shared[2], norm[1]};
+}
+__device__ inline void step_one(float* p, float* m, float* v, float g, const Step& s, const Hyper& h) {
+    const float grad = g * s.clip;
+    *m = *m * h.beta1 + grad * (1.0f - h.beta1);
+    *v = *v * h.beta2 + grad * grad * (1.0f - h.beta2);
+    *p = *p * s.keep - s.rate * *m / (sqrtf(*v) * s.root + h.eps);
+}
+
 template <int V>
 __global__ void __launch_bounds__(kThreads)
 update(float* p, float* m, float* v, const float* g, const float* norm, const float* lr, Hyper h, int64_t n) {
-    GRAFT_SHARED(float, step, 3);
+    GRAFT_SHARED(float, shared, 3);
     if (norm[2] == 0.0f) return;
-    if (threadIdx.x == 0) {
-        const double count = double(norm[3]), rate = double(lr[0]) * double(h.lr_scale);
-        step[0] = float(1.0 - rate * double(h.weight_decay));
-        step[1] = float(rate / (1.0 - pow(double(h.beta1), count)));
-        step[2] = float(1.0 / sqrt(1.0 - pow(double(h.beta2), count)));
-    }
-    __syncthreads();
-    const float keep = step[0], rate = step[1], root = step[2], clip = norm[1];
-    const float one1 = 1.0f - h.beta1, one2 = 1.0f - h.beta2;
+    const Step s = step_of(shared, norm, lr, h);
     const int64_t stride = int64_t(gridDim.x) * kThreads * V;
     for (int64_t i = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * V; i < n; i += stride) {
         Pack<float, V> pp = load_pack<V>(p + i), mm = load_pack<V>(m + i), vv = load_pack<V>(v + i);
         const Pack<float, V> gg = load_pack<V>(g + i);
 #pragma unroll
-        for (int k = 0; k < V; ++k) {
-            const float grad = gg.at[k] * clip;
-            mm.at[k] = mm.at[k] * h.beta1 + grad * one1;
-            vv.at[k] = vv.at[k] * h.beta2 + grad * grad * one2;
-            pp.at[k] = pp.at[k] * keep - rate * mm.at[k] / (sqrtf(vv.at[k]) * root + h.eps);
-        }
+        for (int k = 0; k < V; ++k) step_one(&pp.at[k], &mm.at[k], &vv.at[k], gg.at[k], s, h);
         store_pack(p + i, pp);
         store_pack(m + i, mm);
         store_pack(v + i, vv);
+    }
+}
+
+constexpr int kStateBlock = 256;  // moments that share a scale
+static_assert(kStateBlock == kThreads, "a thread for each element of a block of state");
+
+__device__ inline float block_max(float value) {
+    GRAFT_SHARED(float, partial, kThreads / 32);
+    value = warp_max(value);
+    if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = value;
+    __syncthreads();
+    float most = 0.0f;
+    for (int w = 0; w < kThreads / 32; ++w) most = fmaxf(most, partial[w]);
+    __syncthreads();  // partial may be written again
+    return most;
+}
+
+__global__ void __launch_bounds__(kThreads)
+update8(float* p, uint8_t* m, uint8_t* v, float* m_scale, float* v_scale, const float* g, const float* norm, const float* lr,
+        Hyper h, DynamicMap of_m, DynamicMap of_v, int64_t n) {
+    GRAFT_SHARED(float, shared, 3);
+    GRAFT_SHARED(float, m_map, 256);
+    GRAFT_SHARED(float, v_map, 256);
+    if (norm[2] == 0.0f) return;
+    m_map[threadIdx.x] = of_m.at[threadIdx.x];
+    v_map[threadIdx.x] = of_v.at[threadIdx.x];
+    const Step s = step_of(shared, norm, lr, h);  // its barrier is also that of the maps
+    for (int64_t block = blockIdx.x; block * kStateBlock < n; block += gridDim.x) {
+        const int64_t i = block * kStateBlock + threadIdx.x;
+        const bool inside = i < n;
+        float first = 0.0f, second = 0.0f;
+        if (inside) {
+            float value = p[i];
+            first = m_map[m[i]] * m_scale[block];
+            second = v_map[v[i]] * v_scale[block];
+            step_one(&value, &first, &second, g[i], s, h);
+            p[i] = value;
+        }
+        const float most_m = block_max(fabsf(first)), most_v = block_max(second);
+        if (inside) {
+            m[i] = uint8_t(nearest_code<true>(m_map, first * (1.0f / fmaxf(most_m, 1e-38f))));
+            v[i] = uint8_t(nearest_code<false>(v_map, second * (1.0f / fmaxf(most_v, 1e-38f))));
+        }
+        if (threadIdx.x == 0) {  // all threads have read the scales before the barriers of block_max
+            m_scale[block] = most_m;
+            v_scale[block] = most_v;
+        }
     }
 }
 
@@ -114,6 +171,23 @@ graft_status* adamw(graft_context* c, const graft_adamw_args* a) {
     else
         GRAFT_LAUNCH((update<1>), dim3(blocks_for(ceil_div(n, kThreads))), dim3(kThreads), 0, c->stream, p, m, v, g, norm, lr,
                      h, n);
+    return launched();
+}
+
+graft_status* adamw8(graft_context* c, const graft_adamw8_args* a) {
+    GRAFT_TRY(check_flat("p", a->p, kF32, -1));
+    const int64_t n = elements(a->p), blocks = ceil_div(n, kStateBlock);
+    GRAFT_TRY(check_flat("m", a->m, kU8, n));
+    GRAFT_TRY(check_flat("v", a->v, kU8, n));
+    GRAFT_TRY(check_flat("scale of m", a->m_scale, kF32, blocks));
+    GRAFT_TRY(check_flat("scale of v", a->v_scale, kF32, blocks));
+    GRAFT_TRY(check_flat("g", a->g, kF32, n));
+    GRAFT_TRY(check_flat("norm", a->norm, kF32, 4));
+    GRAFT_TRY(check_flat("lr", a->lr, kF32, -1));
+    if (n == 0) return nullptr;
+    GRAFT_LAUNCH(update8, dim3(blocks_for(blocks)), dim3(kThreads), 0, c->stream, data<float>(a->p), data<uint8_t>(a->m),
+                 data<uint8_t>(a->v), data<float>(a->m_scale), data<float>(a->v_scale), data<float>(a->g), data<float>(a->norm),
+                 data<float>(a->lr), Hyper{a->beta1, a->beta2, a->eps, a->weight_decay, a->lr_scale}, signed_map(), unsigned_map(), n);
     return launched();
 }
 

@@ -242,6 +242,59 @@ void optimizer(int64_t n, double max_norm, bool finite) {
               }});
 }
 
+// A value of the dynamic map that is nearest to x: 2^e, or 2^(e+1) without signs, means
+// of equal cells of [0.1, 1] times 10^(e-6), and 0 and 1.
+double nearest(double x, bool is_signed) {
+    double best = std::fabs(x) < std::fabs(x - 1) ? 0 : 1;
+    for (int e = 0; e < 7; ++e) {
+        const int cells = (is_signed ? 1 : 2) << e;
+        for (int k = 0; k < cells; ++k) {
+            const double value = (0.1 + 0.9 * (k + 0.5) / cells) * std::pow(10, e - 6);
+            for (double v : {value, is_signed ? -value : value})
+                if (std::fabs(x - v) < std::fabs(x - best)) best = v;
+        }
+    }
+    return best;
+}
+
+// Two steps from a fresh state: the second one shows what was kept of the first.
+void optimizer8(int64_t n) {
+    const Array p = normal(GRAFT_F32, 1, n, 1), g = normal(GRAFT_F32, 1, n, 4);
+    const double lr = rounded(GRAFT_F32, 0.01), b1 = rounded(GRAFT_F32, 0.9), b2 = rounded(GRAFT_F32, 0.999), eps = 1e-8;
+    Values at = p.values, m(size_t(n), 0.0), v(size_t(n), 0.0);
+    for (int step = 1; step <= 2; ++step)
+        for (int64_t first = 0; first < n; first += 256) {
+            const int64_t last = std::min(n, first + 256);
+            double most_m = 0, most_v = 0;
+            for (int64_t i = first; i < last; ++i) {
+                double &mi = m[size_t(i)], &vi = v[size_t(i)];
+                mi = b1 * mi + (1 - b1) * g.at(0, i);
+                vi = b2 * vi + (1 - b2) * g.at(0, i) * g.at(0, i);
+                at[size_t(i)] -= lr / (1 - std::pow(b1, step)) * mi / (std::sqrt(vi) / std::sqrt(1 - std::pow(b2, step)) + eps);
+                most_m = std::max(most_m, std::fabs(mi));
+                most_v = std::max(most_v, vi);
+            }
+            for (int64_t i = first; i < last; ++i) {
+                m[size_t(i)] = nearest(m[size_t(i)] / most_m, true) * most_m;
+                v[size_t(i)] = nearest(v[size_t(i)] / most_v, false) * most_v;
+            }
+        }
+    run_case({"adamw8 " + std::to_string(n), 3e-6, at, [=](Run& r, Values* out) {
+                  const int64_t blocks = (n + 255) / 256;
+                  const graft_tensor pp = r.put(p), gradient = r.put(g);
+                  const graft_tensor mm = r.put(Array(GRAFT_U8, 1, n, [](int64_t) { return 127.0; }));  // 0, as is code 0 of v
+                  const graft_tensor vv = r.put(Array(GRAFT_U8, 1, n, [](int64_t) { return 0.0; }));
+                  const Array zero(GRAFT_F32, 1, blocks, [](int64_t) { return 0.0; }), rate(GRAFT_F32, 1, 1, [=](int64_t) { return lr; });
+                  const graft_tensor m_scale = r.put(zero), v_scale = r.put(zero), of_lr = r.put(rate);
+                  for (int step = 1; step <= 2; ++step) {
+                      const graft_tensor norm = r.put(Array(GRAFT_F32, 1, 4, [=](int64_t i) { return i == 3 ? step : 1.0; }));
+                      const graft_adamw8_args a{pp, mm, vv, m_scale, v_scale, gradient, norm, of_lr, float(b1), float(b2), float(eps), 0, 1};
+                      r.check(api().adamw8(r.context(), &a));
+                  }
+                  r.get(pp, out);
+              }});
+}
+
 // A recorded program gives what the calls give, each time it is launched.
 void graph() {
     const Array a = normal(GRAFT_F32, 5, 8, 1);
@@ -278,6 +331,7 @@ void elementwise_cases() {
     optimizer(4096, 1.0, true);
     optimizer(37, 0.0, true);
     optimizer(37, 1.0, false);
+    optimizer8(700);
     graph();
 }
 
