@@ -5,6 +5,7 @@
 // events time. Products are compared with cuBLASLt's result before they are timed.
 //
 //   bench [part of a name]     CSV on stdout
+//   bench choose               the fastest kernel of each product, for GRAFT_CUDA_GEMM_TABLE
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "../../csrc/cuda/gemm.cuh"
+#include "../../csrc/cuda/lora.cuh"
 #include "../../csrc/cuda/weight.cuh"
 
 namespace {
@@ -189,6 +191,132 @@ void lora(int64_t t, int64_t in, int64_t out, int64_t rank) {
     release();
 }
 
+// The products of a layer with an adapter, forward and for dx, by each kernel.
+void choose_kernels(int64_t t, int64_t in, int64_t out) {
+    for (Layout layout : {Layout::NT, Layout::NN})
+        for (int64_t rank : {int64_t(0), int64_t(16), int64_t(64)}) {
+            const bool nt = layout == Layout::NT;
+            const int64_t n = nt ? out : in, k = nt ? in : out, r = rank > 0 ? rank : 1;
+            const graft_tensor a = tensor(GRAFT_BF16, t, k), w = tensor(GRAFT_BF16, out, in, 0.02), c = tensor(GRAFT_BF16, t, n);
+            const graft_tensor s = tensor(GRAFT_BF16, t, r), b = nt ? tensor(GRAFT_BF16, n, r) : tensor(GRAFT_BF16, r, n);
+            Gemm g;
+            g.layout = layout;
+            g.type = g.c_type = GRAFT_BF16;
+            g.m = t;
+            g.n = g.c_pitch = n;
+            g.k = k;
+            g.rank = rank;
+            g.a = {a.data, k};
+            g.b = {w.data, in};
+            g.a2 = {s.data, r};
+            g.b2 = {b.data, nt ? r : n};
+            g.c = c.data;
+            const char* best = "own";
+            double least = measure([&] { ok(gemm_mma(context, g, nullptr, 1), "own"); }, 30).median;
+            if (gemm_wgmma_takes(context, g)) {
+                const double m = measure([&] { ok(gemm_wgmma(context, g), "wgmma"); }, 30).median;
+                if (m < least) least = m, best = "wgmma";
+            }
+            bool taken = false;
+            if (ok(gemm_cublaslt(context, g, Carver(*context), &taken), "cublaslt") && taken) {
+                const double m = measure([&] { ok(gemm_cublaslt(context, g, Carver(*context), &taken), "cublaslt"); }, 30).median;
+                if (m < least) least = m, best = "cublaslt";
+            }
+            std::printf("%s %lld %lld %lld %lld %s\n", nt ? "NT" : "NN", (long long)t, (long long)n, (long long)k, (long long)rank, best);
+            std::fflush(stdout);
+            release();
+        }
+}
+
+// The low-rank side alone: bound by the bytes of x and of dy.
+void low_rank(int64_t t, int64_t in, int64_t out, int64_t rank) {
+    const graft_tensor x = tensor(GRAFT_BF16, t, in), a = tensor(GRAFT_BF16, rank, in), dy = tensor(GRAFT_BF16, t, out);
+    const graft_tensor b = tensor(GRAFT_BF16, out, rank), s = tensor(GRAFT_BF16, t, rank), ds = tensor(GRAFT_BF16, t, rank);
+    const graft_tensor db = tensor(GRAFT_F32, out, rank);
+    Stack stack;
+    stack.count = 1;
+    stack.rank = int(rank);
+    stack.at[0] = {0, int(rank), 2.0f, nullptr, 0, static_cast<float*>(db.data), rank};
+    bool taken = false;
+    const LoraDown down{{x.data, in}, {a.data, in}, static_cast<bf16*>(s.data), t, in};
+    const LoraBackward back{{dy.data, out}, {b.data, rank}, static_cast<bf16*>(s.data), static_cast<bf16*>(ds.data), t, out};
+    report("lora_down/" + std::to_string(t) + "x" + std::to_string(in) + "+" + std::to_string(rank), 2.0 * double(t * in), 0,
+           [&] { return lora_down(context, down, stack, Carver(*context), &taken); });
+    report("lora_ds_db/" + std::to_string(t) + "x" + std::to_string(out) + "+" + std::to_string(rank), 2.0 * double(t * out), 0,
+           [&] { return lora_backward(context, back, stack, Carver(*context), &taken); });
+    release();
+}
+
+// One step of generation: a product with NF4 weights, and attention over a cache.
+void generation(int64_t tokens, int64_t h, int64_t wide, int64_t cached) {
+    {
+        graft_linear_args f{};
+        f.y = tensor(GRAFT_BF16, tokens, wide);
+        f.x = tensor(GRAFT_BF16, tokens, h);
+        f.w.out = wide;
+        f.w.in = h;
+        f.w.data = tensor(GRAFT_U8, wide, h / 2);
+        f.w.absmax = tensor(GRAFT_U8, 1, wide * h / 64);
+        f.w.nested = tensor(GRAFT_F32, 1, wide * h / 64 / 256);
+        f.w.offset = tensor(GRAFT_F32, 1, 1);
+        report("nf4_rows/" + std::to_string(tokens) + "x" + std::to_string(h) + "x" + std::to_string(wide), 0.516 * double(wide * h), 0,
+               [&] { return linear(context, &f); });
+        release();
+    }
+    const int64_t heads = 32, kv = 8, d = 128;
+    std::vector<int32_t> cu{0}, keys;
+    for (int32_t i = 0; i < tokens; ++i) {
+        cu.push_back(i + 1);
+        keys.push_back(int32_t(i * cached));
+        keys.push_back(int32_t(cached));
+    }
+    graft_attention_args a{};
+    a.o = tensor(GRAFT_BF16, tokens, heads * d);
+    a.lse = tensor(GRAFT_F32, tokens, heads);
+    a.q = tensor(GRAFT_BF16, tokens, heads * d);
+    a.k = tensor(GRAFT_BF16, tokens * cached, kv * d);
+    a.v = tensor(GRAFT_BF16, tokens * cached, kv * d);
+    a.cu = integers(cu);
+    a.keys = integers(keys);
+    a.heads = heads;
+    a.kv_heads = kv;
+    a.dim = d;
+    a.scale = 0.088388f;
+    a.causal = 1;
+    report("attention_decode/" + std::to_string(tokens) + "x" + std::to_string(cached), 4.0 * double(tokens * cached * kv * d), 0,
+           [&] { return attention(context, &a); });
+    release();
+}
+
+void output_layer(int64_t t, int64_t h, int64_t vocab) {
+    const int64_t chunk = 512;
+    std::vector<int32_t> rows, targets;
+    for (int32_t i = 0; i < t; ++i) {
+        rows.push_back(i);
+        targets.push_back(int32_t(int64_t(i) * 7919 % vocab));
+    }
+    graft_linear_cross_entropy_args a{};
+    a.loss = tensor(GRAFT_F32, 1, 2);
+    a.dx = tensor(GRAFT_BF16, t, h);
+    a.x = tensor(GRAFT_BF16, t, h);
+    a.w.data = tensor(GRAFT_BF16, vocab, h, 0.02);
+    a.w.out = vocab;
+    a.w.in = h;
+    a.rows = integers(rows);
+    a.targets = integers(targets);
+    a.weights = tensor(GRAFT_F32, 1, t);
+    a.inverse = tensor(GRAFT_F32, 1, 1);
+    a.chunk_rows = chunk;
+    a.scratch = tensor(GRAFT_U8, 1, 4 * (chunk * (vocab + 2 * h) + h));
+    report("linear_cross_entropy/" + std::to_string(t) + "x" + std::to_string(vocab), 0, 4.0 * double(t) * double(h) * double(vocab),
+           [&] { return linear_cross_entropy(context, &a); });
+    release();
+    graft_embedding_backward_args b{tensor(GRAFT_F32, vocab, h), tensor(GRAFT_BF16, t, h), integers(targets)};
+    report("embedding_backward/" + std::to_string(t) + "x" + std::to_string(h), 10.0 * double(t * h), 0,
+           [&] { return embedding_backward(context, &b); });
+    release();
+}
+
 void memory_bound(int64_t t, int64_t h, int64_t wide) {
     {
         graft_weight w{};
@@ -245,6 +373,20 @@ void memory_bound(int64_t t, int64_t h, int64_t wide) {
         report("grad_norm/" + std::to_string(n), 4 * double(n), 0, [&] { return grad_norm(context, &f); });
         const graft_adamw_args a{tensor(GRAFT_F32, 1, n), tensor(GRAFT_F32, 1, n), tensor(GRAFT_F32, 1, n), g, norm, lr, 0.9f, 0.999f, 1e-8f, 0.01f, 1.0f};
         report("adamw/" + std::to_string(n), 28 * double(n), 0, [&] { return adamw(context, &a); });
+        graft_adamw8_args e{};
+        e.p = a.p;
+        e.m = tensor(GRAFT_U8, 1, n);
+        e.v = tensor(GRAFT_U8, 1, n);
+        e.m_scale = tensor(GRAFT_F32, 1, n / 256);
+        e.v_scale = tensor(GRAFT_F32, 1, n / 256);
+        e.g = g;
+        e.norm = norm;
+        e.lr = lr;
+        e.beta1 = 0.9f;
+        e.beta2 = 0.999f;
+        e.eps = 1e-8f;
+        e.lr_scale = 1.0f;
+        report("adamw8/" + std::to_string(n), 16.03 * double(n), 0, [&] { return adamw8(context, &e); });
         release();
     }
 }
@@ -323,14 +465,23 @@ int main(int argc, char** argv) {
         return 1;
     }
     check_runtime(cudaMalloc(&flush_data, kFlush), "memory");
+    if (filter == "choose") {
+        for (int64_t t : {2048, 8192})
+            for (const auto& [in, out] : {std::pair<int64_t, int64_t>{4096, 4096}, {4096, 14336}, {14336, 4096}, {8192, 8192}})
+                choose_kernels(t, in, out);
+        return failed ? 1 : 0;
+    }
     limits();
     std::printf("name,median_us,p20_us,p80_us,rate,unit,share_of_limit\n");
     for (const auto& [in, out] : {std::pair<int64_t, int64_t>{4096, 4096}, {4096, 14336}, {8192, 8192}}) {
         products(8192, in, out);
         lora(8192, in, out, 16);
+        low_rank(8192, in, out, 16);
     }
     memory_bound(8192, 4096, 14336);
     for (int64_t length : {2048, 4096, 8192, 16384}) causal_attention(length);
+    for (int64_t tokens : {1, 8}) generation(tokens, 4096, 14336, 4096);
+    output_layer(8192, 4096, 128256);
     cudaFree(flush_data);
     graft_cuda_api()->context_destroy(context);
     return failed ? 1 : 0;

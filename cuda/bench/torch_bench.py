@@ -1,13 +1,6 @@
-"""The same shapes in PyTorch, and the ratios to a CSV of bench.
-
-    torch_bench.py RESULTS.csv     prints the CSV again with two columns more
-
-PyTorch's best: its fused SDPA, compiled elementwise code, cuBLAS products, and
-the unfused adapter of PEFT.
+"""The same shapes in PyTorch, for record.py. PyTorch's best: its fused SDPA, compiled
+elementwise code, cuBLAS products, and the unfused adapter of PEFT.
 """
-
-import csv
-import sys
 
 import torch
 import torch.nn.functional as F
@@ -92,21 +85,3 @@ def work_for(name):
         p.grad = torch.randn_like(p)
         return torch.optim.AdamW([p], fused=True).step
     return None
-
-
-def main():
-    with open(sys.argv[1]) as file:
-        lines = file.read().splitlines()
-    print("\n".join(line for line in lines if line.startswith("#")))
-    print(f"# PyTorch {torch.__version__}")
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    out = csv.writer(sys.stdout)
-    out.writerow([*rows.fieldnames, "torch_us", "torch_over_graft"])
-    for row in rows:
-        work = work_for(row["name"])
-        torch_us = measure(work) if work else None
-        out.writerow([*row.values(), f"{torch_us:.2f}" if work else "", f"{torch_us / float(row['median_us']):.3f}" if work else ""])
-
-
-if __name__ == "__main__":
-    main()

@@ -236,7 +236,7 @@ var linears = []linear{
 	{tokens: 17, out: 31, in: 40, ranks: []int{3, 5}},
 	{tokens: 5, out: 40, in: 128, form: nf4Nested, ranks: []int{4, 8}, bias: true},
 	{tokens: 70, out: 600, in: 72, ranks: []int{16, 8}}, // more columns than a block's
-	{tokens: 530, out: 70, in: 40, ranks: []int{8}},      // more rows than a block's
+	{tokens: 530, out: 70, in: 40, ranks: []int{8}},     // more rows than a block's
 	{tokens: 17, out: 31, in: 40, ranks: []int{3, 5}, drop: 0.5},
 	{tokens: 0, out: 8, in: 16, ranks: []int{4}},
 }

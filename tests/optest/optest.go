@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,9 @@ type Options struct {
 	// AllowMissing skips cases that the device does not implement. Otherwise
 	// they fail.
 	AllowMissing bool
+	// Missing are operations that the device does not have: their cases have to
+	// answer ErrNotImplemented.
+	Missing []string
 	// Only runs the cases whose name contains it.
 	Only string
 	// Results receives the bytes of every output, by case and tensor, for
@@ -93,6 +97,10 @@ func Run(t *testing.T, backend bindings.Backend, o Options) {
 		for _, act := range o.Types {
 			t.Run(fmt.Sprintf("%s/%s", c.Name(), act), func(t *testing.T) {
 				got, err := check(backend, c, act, o.expected(c, act))
+				if slices.Contains(o.Missing, c.Op) {
+					require.ErrorIs(t, err, bindings.ErrNotImplemented)
+					return
+				}
 				if errors.Is(err, bindings.ErrNotImplemented) && o.AllowMissing {
 					t.Skipf("%s: %v", c.Op, err)
 				}
