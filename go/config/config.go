@@ -84,11 +84,11 @@ type Train struct {
 // Optim is the optimizer.
 type Optim struct {
 	Name         string     `yaml:"name" default:"adamw" enum:"adamw" aka:"optimizer optim type" doc:"The optimizer."`
-	State        string     `yaml:"state" default:"fp32" enum:"fp32|8bit" aka:"adamw_8bit" doc:"The moments: in float32, or in eight bits with a scale for each 256 (of parameters of at least 4096 elements)."`
 	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" prompt:"1e-2" ptuning:"1e-3" prefix:"1e-2" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
 	WeightDecay  float64    `yaml:"weight_decay" range:"[0,1]" doc:"Decoupled, as in AdamW."`
 	Betas        [2]float64 `yaml:"betas" default:"[0.9,0.999]" range:"[0,1)" aka:"adam_betas" doc:"Decay of the two moments."`
 	Eps          float64    `yaml:"eps" default:"1e-8" range:"(0,1]" aka:"adam_epsilon" doc:"Added to the root of the second moment."`
+	State        string     `yaml:"state" default:"fp32" enum:"fp32|8bit" aka:"adamw_8bit" doc:"The moments: in float32, or in eight bits with a scale for each 256 (of parameters of at least 4096 elements)."`
 	Scheduler    string     `yaml:"lr_scheduler" default:"cosine" enum:"linear|cosine|constant" aka:"lr_scheduler_type scheduler" doc:"The learning rate after warm-up."`
 	WarmupRatio  float64    `yaml:"warmup_ratio" default:"0.03" range:"[0,1]" aka:"warmup" doc:"Share of the steps in which the rate rises from 0."`
 	WarmupSteps  int        `yaml:"warmup_steps" range:"[0,1e9]" doc:"The same as a number of steps; then warmup_ratio is not used."`

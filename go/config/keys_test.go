@@ -19,7 +19,7 @@ import (
 // candidates are values, as JSON, each of which some keys take and others
 // refuse.
 var candidates = []string{
-	`"auto"`, `"cpu"`, `"cuda:3"`, `"cuda:"`, `"bf16"`, `"full"`, `"gaussian"`, `"refuse"`, `"adamw"`, `"lora"`, `"linear"`, `"none"`, `"truncate"`, `"last"`, `"skip"`, `"a.jsonl"`, `"24GiB"`, `""`,
+	`"auto"`, `"cpu"`, `"cuda:3"`, `"cuda:"`, `"bf16"`, `"full"`, `"gaussian"`, `"refuse"`, `"adamw"`, `"lora"`, `"linear"`, `"none"`, `"truncate"`, `"8bit"`, `"last"`, `"skip"`, `"a.jsonl"`, `"24GiB"`, `""`,
 	`0`, `1`, `2`, `7`, `-1`, `0.5`, `1.5`, `1000`, `5000000000`, `1e-9`, `true`, `false`,
 	`[]`, `[0.5,0.75]`, `[1,2]`, `[1,-2]`, `["loss","acc"]`, `["q_proj","b"]`, `{}`, `{"a":3}`, `{"a":0}`, `{"a":0.5}`,
 	`[{"path":"x","format":"text","weight":0.5},"y"]`, `{"path":"x"}`, `[{"path":"x","extra":1}]`, `[{"format":"text"}]`, `[{"path":""}]`, `[{"path":"x","weight":0}]`,
