@@ -2,23 +2,170 @@ package graft
 
 import (
 	"context"
+	"os"
 
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/export"
+	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
 )
 
+// MergeOptions say what is merged into what.
+type MergeOptions struct {
+	Model, Adapter, Out string  // directories
+	Scale               float64 // of the adapter; 0: 1
+	// Dequantized merges onto the decoded NF4 base that a QLoRA adapter was
+	// trained on, instead of the weights of the checkpoint. A checkpoint in
+	// four bits has nothing else.
+	Dequantized bool
+	// NF4 quantises the merged weights again.
+	NF4 bool
+
+	Samples int    // of Drift; 0: it is not measured
+	Text    string // a file whose text the samples are from; "": random tokens
+	MaxKL   float64
+	Device  string
+	Backend bindings.Backend // instead of Device
+}
+
+// Merged is what a merge did.
+type Merged struct {
+	Output   string           `json:"output"`
+	Drift    *export.Drift    `json:"drift,omitempty"`
+	Survival *export.Survival `json:"survival,omitempty"` // of NF4
+}
+
+// sampleTokens is the length of a sample of Drift.
+const sampleTokens = 64
+
 // Merge writes the base with an adapter added to its weights as a new model
-// directory. Everything else of the base is copied byte for byte.
-func Merge(ctx context.Context, base, adapter string, scale float64, out string) error {
-	b, err := OpenBase(base, "auto")
+// directory; everything else of the base is copied byte for byte. Then it
+// measures what the merge changed. A drift beyond MaxKL is failure.ErrDrift;
+// the directory stays.
+func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
+	b, err := OpenBase(o.Model, "f32")
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer b.Close()
-	m := model.New(b.Config)
-	_, values, err := Attach(m, adapter, scale)
-	if err != nil {
-		return err
+	if o.Scale == 0 {
+		o.Scale = 1
 	}
-	return export.Merge(ctx, b.Files, m, values, out)
+	m, values, err := b.adapted(o)
+	if err != nil {
+		return r, err
+	}
+	var base export.Base = b.Files
+	if o.Dequantized {
+		if base, err = export.Dequantized(b.Files, m, true); err != nil {
+			return r, err
+		}
+	} else if b.Quantized() {
+		return r, failure.Usage("%s is in four bits, which an update vanishes in; merge onto the decoded base with --onto dequant, or give the 16-bit base", o.Model)
+	}
+	var samples [][]int32
+	if o.Samples > 0 {
+		if samples, err = b.samples(o); err != nil {
+			return r, err
+		}
+	}
+	if o.NF4 {
+		s, err := export.MergeNF4(ctx, base, m, values, true, o.Out)
+		if err != nil {
+			return r, err
+		}
+		r.Survival = &s
+	} else if err := export.Merge(ctx, base, m, values, o.Out); err != nil {
+		return r, err
+	}
+	r.Output = o.Out
+	if o.Samples > 0 {
+		r.Drift, err = b.drift(ctx, o, values, samples)
+	}
+	if err == nil && r.Drift != nil && !(r.Drift.KL <= o.MaxKL) {
+		err = failure.Drift("%s drifts from the base with its adapter by %.3g nats a token, the limit is %g (the adapter itself moves %.3g): the directory is written, but not what was trained", o.Out, r.Drift.KL, o.MaxKL, r.Drift.Effect)
+	}
+	return r, err
+}
+
+// adapted is a model of the base with the adapter, stored as it was trained.
+func (b *Base) adapted(o MergeOptions) (*model.Model, map[string][]float32, error) {
+	m := model.New(b.Config)
+	_, values, err := Attach(m, o.Adapter, o.Scale)
+	if err != nil {
+		return nil, nil, err
+	}
+	quant := model.QuantAuto
+	if o.Dequantized {
+		quant = model.QuantNF4
+	}
+	return m, values, m.Quantize(b.Files, quant, true)
+}
+
+// drift compares the base with its adapter, the base alone and what was written.
+func (b *Base) drift(ctx context.Context, o MergeOptions, values map[string][]float32, samples [][]int32) (*export.Drift, error) {
+	backend := o.Backend
+	if backend == nil {
+		var err error
+		if backend, err = device.Open(o.Device, 0); err != nil {
+			return nil, err
+		}
+	}
+	adapted, _, err := b.adapted(o)
+	if err != nil {
+		return nil, err
+	}
+	after, err := OpenBase(o.Out, "f32")
+	if err != nil {
+		return nil, err
+	}
+	defer after.Close()
+	merged, base := model.New(after.Config), model.New(b.Config)
+	if err := merged.Quantize(after.Files, model.QuantAuto, true); err != nil {
+		return nil, err
+	}
+	quant := model.QuantAuto
+	if o.Dequantized {
+		quant = model.QuantNF4
+	}
+	if err := base.Quantize(b.Files, quant, true); err != nil {
+		return nil, err
+	}
+	d, err := export.Compare(ctx, backend,
+		export.Speaker{Model: adapted, Source: b.Files, Values: values}, export.Speaker{Model: base, Source: b.Files},
+		export.Speaker{Model: merged, Source: after.Files}, samples)
+	return &d, err
+}
+
+// samples are windows of a text, or random tokens.
+func (b *Base) samples(o MergeOptions) (all [][]int32, err error) {
+	tokens := min(sampleTokens, b.Config.MaxPositions)
+	var ids []int32
+	if o.Text != "" {
+		if b.Tokenizer == nil {
+			return nil, failure.NoInput("%s has no tokenizer.json, which a text needs", b.Dir)
+		}
+		text, err := os.ReadFile(o.Text)
+		if os.IsNotExist(err) {
+			return nil, failure.NoInput("%s does not exist", o.Text)
+		} else if err != nil {
+			return nil, failure.As(failure.ErrIO, err)
+		}
+		e, err := b.Tokenizer.Encode(string(text), true)
+		if err != nil {
+			return nil, err
+		}
+		if ids = e.IDs; len(ids) < tokens {
+			return nil, failure.Data("%s has %d tokens, a sample %d", o.Text, len(ids), tokens)
+		}
+	} else {
+		for i := range o.Samples * tokens {
+			ids = append(ids, int32(bindings.Philox([4]uint32{uint32(i)}, [2]uint32{5, 6})[0]%uint32(b.Config.Vocab)))
+		}
+	}
+	for at := 0; len(all) < o.Samples && at+tokens <= len(ids); at += tokens {
+		all = append(all, ids[at:at+tokens])
+	}
+	return all, nil
 }

@@ -35,32 +35,6 @@ func adapterOf(s string) (dir string, scale float64, err error) {
 	return s[:i], f, nil
 }
 
-func mergeCommand() *cli.Command {
-	return &cli.Command{
-		Name: "merge", Usage: "write the base with an adapter merged into its weights",
-		Description: "graft merge --model ./SmolLM2-135M --adapter runs/x/adapter --out merged",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "model", Usage: "the base `DIR`", Required: true},
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter `DIR`, or DIR:SCALE", Required: true},
-			&cli.StringFlag{Name: "out", Usage: "the new model `DIR`", Required: true},
-		},
-		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			dir, scale, err := adapterOf(c.String("adapter"))
-			if err != nil {
-				return err
-			}
-			if err := graft.Merge(c.Context, c.String("model"), dir, scale, c.String("out")); err != nil {
-				return err
-			}
-			fmt.Println(c.String("out"))
-			return nil
-		},
-	}
-}
-
 func inspectCommand() *cli.Command {
 	return &cli.Command{
 		Name: "inspect", Usage: "say what a model, an adapter, a checkpoint or a safetensors file is", ArgsUsage: "PATH",

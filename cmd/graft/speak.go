@@ -14,6 +14,7 @@ import (
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/generate"
+	"github.com/graftlm/graft/go/model"
 )
 
 // speakFlags are those of generate and chat.
@@ -22,6 +23,7 @@ func speakFlags(more ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:SCALE"},
 		&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N or reference"},
 		&cli.StringFlag{Name: "dtype", Value: "auto", Usage: "auto, f32 or bf16"},
+		&cli.StringFlag{Name: "quant", Value: "auto", Usage: "auto, none or nf4: how linear layers are stored, as model.quant"},
 		&cli.IntFlag{Name: "max-tokens", Usage: "the context: tokens of prompt and answer together (default 2048)"},
 		&cli.IntFlag{Name: "max-new-tokens", Value: 256, Usage: "tokens of an answer at most"},
 		&cli.Float64Flag{Name: "temperature", Usage: "0 is greedy"},
@@ -39,12 +41,13 @@ func openSpeaker(c *cli.Context) (*graft.Speaker, generate.Params, error) {
 		MaxNewTokens: c.Int("max-new-tokens"), Temperature: c.Float64("temperature"), TopK: c.Int("top-k"), TopP: c.Float64("top-p"),
 		MinP: c.Float64("min-p"), RepetitionPenalty: c.Float64("repetition-penalty"), Seed: c.Uint64("seed"),
 	}
-	model, err := oneArgument(c, "a model directory")
+	dir, err := oneArgument(c, "a model directory")
 	if err != nil {
 		return nil, p, err
 	}
 	o := graft.SpeakerOptions{
-		Model: model, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"), Progress: newLoading(),
+		Model: dir, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"),
+		Quant: model.Quantization(c.String("quant")), Progress: newLoading(),
 	}
 	if a := c.String("adapter"); a != "" {
 		if o.Adapter, o.Scale, err = adapterOf(a); err != nil {

@@ -8,18 +8,37 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/failure"
-	"github.com/graftlm/graft/go/hub"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/safetensors"
 )
 
+// Base is a model whose weights are merged into: a *hub.Model as it is, or
+// Dequantized.
+type Base interface {
+	Tensors() []safetensors.Info
+	ReadAt(name string, dst []byte, offset int64) error
+	// Copy writes the files beside the weights, but for those named.
+	Copy(to *atomicfs.Dir, except ...string) error
+	ConfigJSON() []byte
+}
+
 // Merge writes W + Σ scale·B·A for each adapted layer of m, everything else
 // byte for byte, into a new directory. values are those of the adapters by
 // parameter name. The sum is made in float32 and rounded once to the type of
 // the base, as PEFT's merge_and_unload does.
-func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[string][]float32, dir string) error {
+func Merge(ctx context.Context, base Base, m *model.Model, values map[string][]float32, dir string) error {
+	tensors, err := merged(ctx, base, m, values)
+	if err != nil {
+		return err
+	}
+	return write(base, tensors, dir, nil)
+}
+
+// merged are the tensors of a base with an adapter merged into them.
+func merged(ctx context.Context, base Base, m *model.Model, values map[string][]float32) ([]safetensors.Tensor, error) {
 	adapted := map[string]*nn.Linear{}
 	for _, l := range m.Linears() {
 		if len(l.Adapters) > 0 {
@@ -30,7 +49,7 @@ func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[stri
 		return failure.Data("virtual tokens are no part of a weight, so the adapter cannot be merged; load it beside the base")
 	}
 	if len(adapted) == 0 {
-		return failure.Data("there is no adapter to merge")
+		return nil, failure.Data("there is no adapter to merge")
 	}
 	found := 0
 	var tensors []safetensors.Tensor
@@ -62,24 +81,18 @@ func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[stri
 		tensors = append(tensors, t)
 	}
 	if found != len(adapted) {
-		return failure.Data("the base has %d of the %d layers that the adapter changes: the adapter is for another base", found, len(adapted))
+		return nil, failure.Data("the base has %d of the %d layers that the adapter changes: the adapter is for another base", found, len(adapted))
 	}
-	return write(base, tensors, dir, nil)
+	return tensors, nil
 }
 
 // add adds the update of a layer to its weight, in the weight's own type.
 func add(raw []byte, t safetensors.DType, l *nn.Linear, values map[string][]float32) error {
 	w := make([]float32, l.W.Len())
-	switch t {
-	case "F32":
-		safetensors.BytesToF32(w, raw)
-	case "BF16":
-		safetensors.BF16ToF32(w, raw)
-	case "F16":
-		safetensors.F16ToF32(w, raw)
-	default:
-		return failure.Data("%s has type %s, want F32, BF16 or F16", l.W.Name, t)
+	if torchNames[t] == "" {
+		return failure.Data("%s has type %s, want F32, BF16 or F16; merge onto the decoded base of a quantised checkpoint", l.W.Name, t)
 	}
+	decodeFloats(w, t, raw)
 	for _, a := range l.Adapters {
 		AddUpdate(w, values[a.A.Name], values[a.B.Name], l.Out(), l.In(), a.A.Shape[0], a.Scale)
 	}
@@ -88,15 +101,30 @@ func add(raw []byte, t safetensors.DType, l *nn.Linear, values map[string][]floa
 			return failure.Data("%s: element %d would be %v", l.W.Name, i, v)
 		}
 	}
-	switch t {
-	case "F32":
-		safetensors.F32ToBytes(raw, w)
-	case "BF16":
-		safetensors.F32ToBF16(raw, w)
-	case "F16":
-		safetensors.F32ToF16(raw, w)
-	}
+	encodeFloats(raw, t, w)
 	return nil
+}
+
+func decodeFloats(dst []float32, t safetensors.DType, src []byte) {
+	switch t {
+	case safetensors.F32:
+		safetensors.BytesToF32(dst, src)
+	case safetensors.BF16:
+		safetensors.BF16ToF32(dst, src)
+	case safetensors.F16:
+		safetensors.F16ToF32(dst, src)
+	}
+}
+
+func encodeFloats(dst []byte, t safetensors.DType, src []float32) {
+	switch t {
+	case safetensors.F32:
+		safetensors.F32ToBytes(dst, src)
+	case safetensors.BF16:
+		safetensors.F32ToBF16(dst, src)
+	case safetensors.F16:
+		safetensors.F32ToF16(dst, src)
+	}
 }
 
 // AddUpdate is w += scale·b·a; w [out, in], b [out, r], a [r, in].

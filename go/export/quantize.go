@@ -24,15 +24,12 @@ var torchNames = map[safetensors.DType]string{"F32": "float32", "BF16": "bfloat1
 // Everything else is copied byte for byte, but for quantization_config in
 // config.json. double quantises the scales in turn. No matrix exists whole.
 func Quantize(ctx context.Context, base *hub.Model, m *model.Model, double bool, dir string) error {
-	linear := map[string]bool{}
 	for _, l := range m.Linears() {
 		if l.In()%bindings.NF4Block != 0 {
 			return failure.Data("%s has %d inputs; nf4 needs a multiple of %d", l.Name, l.In(), bindings.NF4Block)
 		}
-		for _, n := range model.Names(l.W.Name) {
-			linear[n] = true
-		}
 	}
+	linear := linearNames(m)
 	var tensors []safetensors.Tensor
 	compute := ""
 	for _, info := range base.Tensors() {
@@ -80,12 +77,12 @@ func verbatim(ctx context.Context, base *hub.Model, info safetensors.Info) safet
 
 // write makes a model directory of tensors and the base's other files, with a
 // config.json that change has been at; change may be nil.
-func write(base *hub.Model, tensors []safetensors.Tensor, dir string, change func(*hub.Object) error) error {
+func write(base Base, tensors []safetensors.Tensor, dir string, change func(*hub.Object) error) error {
 	return atomicfs.WriteDir(dir, func(d *atomicfs.Dir) error {
 		if err := base.Copy(d, "config.json"); err != nil {
 			return err
 		}
-		c, err := hub.ParseObject(base.Config.Bytes())
+		c, err := hub.ParseObject(base.ConfigJSON())
 		if err != nil {
 			return failure.As(failure.ErrData, err)
 		}

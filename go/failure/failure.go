@@ -36,6 +36,7 @@ var (
 	ErrConfig      = &Kind{"bad configuration", 78}
 	ErrDiverged    = &Kind{"training diverged", 81}
 	ErrMemory      = &Kind{"does not fit in device memory", 82}
+	ErrDrift       = &Kind{"what was written is not what was trained", 83}
 )
 
 // classified is an error of one kind. Its text is the cause's alone.
@@ -57,7 +58,7 @@ func As(kind *Kind, err error) error {
 	return &classified{kind, err}
 }
 
-// Usage, Data, NoInput, Unavailable, Internal, IO, Config, Diverged and Memory
+// Usage, Data, NoInput, Unavailable, Internal, IO, Config, Diverged, Memory and Drift
 // format an error of that kind; %w wraps as in fmt.Errorf.
 func Usage(format string, a ...any) error       { return newOf(ErrUsage, format, a) }
 func Data(format string, a ...any) error        { return newOf(ErrData, format, a) }
@@ -68,6 +69,7 @@ func IO(format string, a ...any) error          { return newOf(ErrIO, format, a)
 func Config(format string, a ...any) error      { return newOf(ErrConfig, format, a) }
 func Diverged(format string, a ...any) error    { return newOf(ErrDiverged, format, a) }
 func Memory(format string, a ...any) error      { return newOf(ErrMemory, format, a) }
+func Drift(format string, a ...any) error       { return newOf(ErrDrift, format, a) }
 
 // Preempted says that a run stopped on request and can be resumed.
 func Preempted(format string, a ...any) error { return newOf(ErrPreempted, format, a) }

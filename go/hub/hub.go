@@ -171,6 +171,9 @@ func pickled(name string) bool {
 	return false
 }
 
+// ConfigJSON is config.json.
+func (m *Model) ConfigJSON() []byte { return m.Config.Bytes() }
+
 // Dir is the directory as it was given to Open.
 func (m *Model) Dir() string { return m.dir }
 

@@ -23,6 +23,11 @@ const (
 // quantised keeps its own: what it has left in 16 bits stays so. double asks
 // for doubly quantised scales otherwise.
 func (m *Model) Quantize(s bnb.Source, how Quantization, double bool) error {
+	switch how {
+	case "", QuantAuto, QuantNone, QuantNF4:
+	default:
+		return failure.Config("model.quant: %q, want auto, none or nf4", how)
+	}
 	ahead := map[*nn.Linear]*bnb.Tensor{}
 	for _, l := range m.Linears() {
 		q, err := m.find(s, l.W.Name)

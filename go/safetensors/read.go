@@ -40,6 +40,13 @@ type Info struct {
 	begin, end int64
 }
 
+// Describe is the Info of a tensor that lies in no file.
+func Describe(name string, t DType, shape ...int) Info {
+	i := Info{Name: name, DType: t, Shape: shape}
+	i.end = i.Elements() * int64(t.Size())
+	return i
+}
+
 // Bytes is the size of the tensor's data.
 func (i Info) Bytes() int64 { return i.end - i.begin }
 
