@@ -125,7 +125,7 @@ func ExampleMerge() {
 		return
 	}
 	merged := filepath.Join(dir, "merged")
-	if err := graft.Merge(context.Background(), run.Base.Dir, result.Output, 1, merged); err != nil {
+	if _, err := graft.Merge(context.Background(), graft.MergeOptions{Model: run.Base.Dir, Adapter: result.Output, Out: merged}); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -19,6 +19,9 @@ type MergeOptions struct {
 	// trained on, instead of the weights of the checkpoint. A checkpoint in
 	// four bits has nothing else.
 	Dequantized bool
+	// TrainedOn is how the base was stored when the adapter was trained, which
+	// the drift is measured from: "" is QuantNF4 with Dequantized, else QuantAuto.
+	TrainedOn model.Quantization
 	// NF4 quantises the merged weights again.
 	NF4 bool
 
@@ -52,9 +55,15 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 	if o.Scale == 0 {
 		o.Scale = 1
 	}
+	if o.TrainedOn == "" && o.Dequantized {
+		o.TrainedOn = model.QuantNF4
+	}
 	m, values, err := b.adapted(o)
 	if err != nil {
 		return r, err
+	}
+	if m.Decoder == nil {
+		o.Samples = 0 // an encoder has no next token to compare
 	}
 	var base export.Base = b.Files
 	if o.Dequantized {
@@ -96,11 +105,7 @@ func (b *Base) adapted(o MergeOptions) (*model.Model, map[string][]float32, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	quant := model.QuantAuto
-	if o.Dequantized {
-		quant = model.QuantNF4
-	}
-	return m, values, m.Quantize(b.Files, quant, true)
+	return m, values, m.Quantize(b.Files, o.TrainedOn, true)
 }
 
 // drift compares the base with its adapter, the base alone and what was written.
@@ -125,11 +130,7 @@ func (b *Base) drift(ctx context.Context, o MergeOptions, values map[string][]fl
 	if err := merged.Quantize(after.Files, model.QuantAuto, true); err != nil {
 		return nil, err
 	}
-	quant := model.QuantAuto
-	if o.Dequantized {
-		quant = model.QuantNF4
-	}
-	if err := base.Quantize(b.Files, quant, true); err != nil {
+	if err := base.Quantize(b.Files, o.TrainedOn, true); err != nil {
 		return nil, err
 	}
 	d, err := export.Compare(ctx, backend,

@@ -9,6 +9,7 @@ import (
 
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/model"
 )
 
 func mergeCommand() *cli.Command {
@@ -23,6 +24,7 @@ func mergeCommand() *cli.Command {
 			&cli.StringFlag{Name: "adapter", Usage: "the adapter `DIR`, or DIR:SCALE", Required: true},
 			&cli.StringFlag{Name: "out", Usage: "the new model `DIR`", Required: true},
 			&cli.StringFlag{Name: "onto", Value: "original", Usage: "original: the weights of the checkpoint; dequant: decoded from nf4"},
+			&cli.StringFlag{Name: "trained-on", Usage: "none or nf4: how the base was stored in training, which drift is measured from (default: as --onto says)"},
 			&cli.StringFlag{Name: "quant", Value: "none", Usage: "none, or nf4: quantise the merged weights, and say how much of the update survives"},
 			&cli.IntFlag{Name: "verify", Value: 8, Usage: "samples of 64 tokens to compare with the adapter beside the base; 0 is none"},
 			&cli.StringFlag{Name: "text", Usage: "a text `FILE` to take the samples from; else tokens are random"},
@@ -40,7 +42,7 @@ func merge(c *cli.Context) error {
 	}
 	o := graft.MergeOptions{
 		Model: c.String("model"), Out: c.String("out"), Samples: c.Int("verify"), Text: c.String("text"),
-		MaxKL: c.Float64("max-kl"), Device: c.String("device"),
+		MaxKL: c.Float64("max-kl"), Device: c.String("device"), TrainedOn: model.Quantization(c.String("trained-on")),
 	}
 	var err error
 	if o.Adapter, o.Scale, err = adapterOf(c.String("adapter")); err != nil {

@@ -67,7 +67,7 @@ func Dequantized(h *hub.Model, m *model.Model, double bool) (Base, error) {
 // linearNames are the names that the matrices of linear layers may have.
 func linearNames(m *model.Model) map[string]bool {
 	all := map[string]bool{}
-	for _, l := range m.Decoder.Linears() {
+	for _, l := range m.Linears() {
 		for _, n := range model.Names(l.W.Name) {
 			all[n] = true
 		}

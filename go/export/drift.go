@@ -106,7 +106,7 @@ func (s Speaker) logits(ctx context.Context, b bindings.Backend, samples [][]int
 	lay := func(m *bindings.Memory) place {
 		s.Model.Params.Layout(m, types, false)
 		return place{
-			m, nn.NewStaging(m, types, []nn.Bucket{bucket}, s.Model.Config.Rope.Dim/2),
+			m, nn.NewStaging(m, types, []nn.Bucket{bucket}, s.Model.Config.Rope.Dim/2, nn.PerSequence{}),
 			m.Alloc(bindings.Trainable, types.Param, tokens, s.Model.Config.Vocab), m.Alloc(bindings.Staging, bindings.I32, tokens),
 		}
 	}

@@ -21,11 +21,13 @@ func (r rounded) ReadAt(name string, dst []byte, offset int64) error {
 	v := make([]float32, len(dst)/4)
 	safetensors.BytesToF32(v, dst)
 	for i, x := range v {
-		v[i] = bindings.BF16ToFloat(bindings.FloatToBF16(x))
+		v[i] = roundBF16(x)
 	}
 	safetensors.F32ToBytes(dst, v)
 	return nil
 }
+
+func roundBF16(x float32) float32 { return bindings.BF16ToFloat(bindings.FloatToBF16(x)) }
 
 // TestBFloat16 compares the first step in bfloat16 with the one in float32 on
 // the same weights. The gates are those of the whole gradient: bfloat16 has

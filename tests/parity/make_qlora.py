@@ -48,6 +48,32 @@ def quantized(directory, dtype, double=True):
             bnb_4bit_compute_dtype=dtype)).train()
 
 
+def adamw8(path):
+    """Ten steps of 8-bit AdamW as bitsandbytes' pure PyTorch path takes them,
+    with its maps: moments decoded, updated, coded as the nearest of the map."""
+    n, block, steps = 1000, 256, 10
+    beta1, beta2, eps, lr, decay = 0.9, 0.999, 1e-8, 1e-2, 0.1
+    generator = torch.Generator().manual_seed(7)
+    p = torch.randn(n, generator=generator)
+    gradients = torch.randn(steps, n, generator=generator) * torch.rand(n, generator=generator) ** 4
+    maps = [bitsandbytes.functional.create_dynamic_map(signed=s) for s in (True, False)]
+    state = [(torch.zeros(n, dtype=torch.uint8), torch.zeros((n + block - 1) // block)) for _ in maps]
+    out = {"p.initial": p.clone(), "gradients": gradients}
+    for t in range(1, steps + 1):
+        g = gradients[t - 1]
+        m, v = (code[q.long()] * scale.repeat_interleave(block)[:n] for code, (q, scale) in zip(maps, state))
+        m = m * beta1 + g * (1 - beta1)
+        v = v * beta2 + g * g * (1 - beta2)
+        p = p * (1 - lr * decay)
+        p.addcdiv_(m, (v.sqrt() / (1 - beta2**t) ** 0.5).add_(eps), value=-lr / (1 - beta1**t))
+        for i, x in enumerate((m, v)):
+            scale = torch.stack([b.abs().max() for b in x.split(block)])
+            normed = x / scale.repeat_interleave(block)[:n]
+            state[i] = ((normed[:, None] - maps[i][None]).abs().argmin(1).to(torch.uint8), scale)
+    out |= {"p": p, "m": state[0][0], "m.scale": state[0][1], "v": state[1][0], "v.scale": state[1][1]}
+    save_file(out, path)
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "testdata") / "qlora"
     torch.set_num_threads(1)
@@ -92,6 +118,7 @@ def main():
         tensors |= {f"{name}.gradient.{plain(n)}": g for n, g in gradients.items()}
         save_adapter(model, root / f"final.{name}", "qlora")
 
+    adamw8(root / "adamw8.safetensors")
     save_file({n: t.contiguous().float() for n, t in tensors.items()}, root / "fixture.safetensors")
     (root / "fixture.json").write_text(json.dumps(record, separators=(",", ":")) + "\n")
     print(record["versions"])
