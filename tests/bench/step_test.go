@@ -15,6 +15,7 @@ import (
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/plan"
+	"github.com/graftlm/graft/go/safetensors"
 	"github.com/graftlm/graft/go/train"
 	"github.com/stretchr/testify/require"
 )
@@ -34,23 +35,30 @@ func BenchmarkStep(b *testing.B) {
 		rows         int
 		how          method.Method
 		types        nn.Types
+		quant        model.Quantization
 	}{
-		{"smollm2-135m/lora/bf16", smol, 4, r16, nn.BFloat},
-		{"smollm2-135m/lora/f32", smol, 4, r16, nn.Float32},
-		{"smollm2-135m/full/f32", smol, 4, full.Config{}, nn.Float32},
-		{"llama-8m/lora/bf16", small, 8, r16, nn.BFloat},
-		{"llama-8m/lora/f32", small, 8, r16, nn.Float32},
-		{"llama-8m/full/bf16", small, 8, full.Config{}, nn.BFloat},
+		{"smollm2-135m/lora/bf16", smol, 4, r16, nn.BFloat, model.QuantNone},
+		{"smollm2-135m/qlora/bf16", smol, 4, r16, nn.BFloat, model.QuantNF4},
+		{"smollm2-135m/lora/f32", smol, 4, r16, nn.Float32, model.QuantNone},
+		{"smollm2-135m/full/f32", smol, 4, full.Config{}, nn.Float32, model.QuantNone},
+		{"llama-8m/lora/bf16", small, 8, r16, nn.BFloat, model.QuantNone},
+		{"llama-8m/lora/f32", small, 8, r16, nn.Float32, model.QuantNone},
+		{"llama-8m/full/bf16", small, 8, full.Config{}, nn.BFloat, model.QuantNone},
 	} {
-		b.Run(fmt.Sprintf("%s/%dx256", c.name, c.rows), func(b *testing.B) { step(b, c.config, c.rows, c.how, c.types) })
+		b.Run(fmt.Sprintf("%s/%dx256", c.name, c.rows), func(b *testing.B) { step(b, c.config, c.rows, c.how, c.types, c.quant) })
 	}
 }
 
-func step(b *testing.B, config string, rows int, how method.Method, types nn.Types) {
+func step(b *testing.B, config string, rows int, how method.Method, types nn.Types, quant model.Quantization) {
 	parsed, err := model.ParseConfig("config.json", []byte(config))
 	require.NoError(b, err)
 	m := model.New(parsed)
 	require.NoError(b, how.Attach(m, 1))
+	base := weights{}
+	for _, p := range m.Base() {
+		base[p.Name] = p.Shape
+	}
+	require.NoError(b, m.Quantize(base, quant, true))
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []data.Row
 	for range rows {
@@ -70,16 +78,7 @@ func step(b *testing.B, config string, rows int, how method.Method, types nn.Typ
 	require.NoError(b, err)
 	defer e.Close()
 	require.NoError(b, e.Init())
-	for _, p := range m.Base() {
-		v := make([]float32, p.Len())
-		for i := range v {
-			v[i] = float32(r.NormFloat64()) * 0.02
-			if len(p.Shape) == 1 {
-				v[i] = 1
-			}
-		}
-		require.NoError(b, model.Upload(e.Device(), p.Value, v))
-	}
+	require.NoError(b, m.Load(b.Context(), e.Device(), base, nil))
 	_, err = e.Step(0, 1e-4, batch)
 	require.NoError(b, err)
 	b.ResetTimer()
@@ -91,6 +90,33 @@ func step(b *testing.B, config string, rows int, how method.Method, types nn.Typ
 	b.ReportMetric(float64(256*rows*b.N)/b.Elapsed().Seconds(), "tokens/s")
 	b.ReportMetric(float64(e.Planned().Total())/(1<<20), "planned-MiB")
 	b.ReportMetric(peak(), "peak-MiB")
+}
+
+// weights is a checkpoint of numbers of deviation 0.02, and norms of one.
+type weights map[string][]int
+
+func (w weights) Lookup(name string) (safetensors.DType, []int, bool) {
+	shape, ok := w[name]
+	return safetensors.BF16, shape, ok
+}
+
+func (w weights) Names() (all []string) {
+	for n := range w {
+		all = append(all, n)
+	}
+	return all
+}
+
+func (w weights) ReadAt(name string, dst []byte, offset int64) error {
+	r, values := rand.New(rand.NewPCG(uint64(len(name)), uint64(offset))), make([]float32, len(dst)/2)
+	for i := range values {
+		values[i] = float32(r.NormFloat64()) * 0.02
+		if len(w[name]) == 1 {
+			values[i] = 1
+		}
+	}
+	safetensors.F32ToBF16(dst, values)
+	return nil
 }
 
 // peak is the largest resident size of the process so far, in MiB.
