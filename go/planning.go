@@ -79,7 +79,7 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 		return a, err
 	}
 	a.Parts, a.Total, a.Trainable = first.Parts, first.Bytes.Total(), m.Params.TrainableLen()
-	a.Share, a.FileBytes = float64(a.Trainable)/float64(m.BaseLen()), 4*int64(a.Trainable)
+	a.Share, a.FileBytes = float64(a.Trainable)/float64(m.BaseLen()), 4*int64(written(m))
 	a.FLOPs = first.FLOPs / float64(s.MicroBatch*s.Sequence)
 	a.Streamed = a.Total - streamable(m) + 2*streamable(m)/int64(max(c.Layers, 2))
 	if limit <= 0 {
@@ -90,8 +90,21 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 		return err == nil && p.Bytes.Total() <= limit
 	}
 	a.LargestBatch = largest(1<<16, func(n int) bool { return fits(Shape{n, s.Sequence}) })
-	a.LargestSequence = largest(c.MaxPositions, func(n int) bool { return fits(Shape{1, n}) })
+	a.LargestSequence = largest(c.MaxPositions-m.Virtual(), func(n int) bool { return fits(Shape{1, n}) })
 	return a, nil
+}
+
+// written is the number of values in what a method writes: of virtual tokens
+// themselves, also where a network computes them.
+func written(m *model.Model) int {
+	c := m.Config
+	switch {
+	case m.Row.Virtual > 0:
+		return m.Row.Virtual * c.Hidden
+	case m.Prefix() > 0:
+		return m.Prefix() * 2 * c.Layers * c.KVHeads * c.HeadDim
+	}
+	return m.Params.TrainableLen()
 }
 
 // streamable is the bytes of the frozen matrices of all blocks.

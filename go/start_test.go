@@ -77,6 +77,8 @@ func TestVirtualTokensBeginAsTheTokens(t *testing.T) {
 			got, err := run.Evaluate(t.Context())
 			require.NoError(t, err)
 			assert.InEpsilon(t, want.Loss, got.Loss, 1e-5)
+			assert.InDelta(t, want.Accuracy, got.Accuracy, 1e-6)
+			assert.True(t, got.Accuracy >= 0 && got.Accuracy <= 1, "accuracy %v", got.Accuracy)
 
 			run, err = prepare(t, place(t, nil), "type: "+method+", num_virtual_tokens: 5, init: random", "max_seq_length: 20")
 			require.NoError(t, err)

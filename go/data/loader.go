@@ -187,7 +187,7 @@ func (l *Loader) Efficiency(epoch int) float64 {
 	used, held := 0, 0
 	for _, g := range l.groups {
 		for _, r := range g {
-			used += l.rows.Tokens(int(r))
+			used += l.o.Prompt + l.rows.Tokens(int(r))
 		}
 		held += l.bucket(g).Tokens
 	}

@@ -45,7 +45,7 @@ func merged(ctx context.Context, base Base, m *model.Model, values map[string][]
 			adapted[l.W.Name] = l
 		}
 	}
-	if d := m.Decoder; d != nil && (d.Prompt != nil || d.Prefix != nil) {
+	if m.Virtual() > 0 {
 		return nil, failure.Data("virtual tokens are no part of a weight, so the adapter cannot be merged; load it beside the base")
 	}
 	if len(adapted) == 0 {

@@ -113,7 +113,9 @@ func (e *Engine) Step(step int, lr float64, batches []data.MicroBatch) (Report, 
 	if err := e.launch("update", nn.Bucket{}, e.Placed.Update); err != nil {
 		return Report{}, err
 	}
-	return e.download()
+	r, err := e.download()
+	r.Accuracy /= targets
+	return r, err
 }
 
 // Evaluate gives the mean loss and the accuracy over the target tokens of
@@ -140,6 +142,7 @@ func (e *Engine) Evaluate(batches []data.MicroBatch) (Report, error) {
 		}
 	}
 	r, err := e.download()
+	r.Accuracy /= targets
 	r.GradNorm, r.Clip, r.Applied = before.GradNorm, before.Clip, before.Applied
 	return r, err
 }
