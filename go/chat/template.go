@@ -51,6 +51,12 @@ type Template struct {
 	tools  *Template         // used in its place where there are tools; may be nil
 }
 
+// WritesTools reports whether the template looks at the tools of a
+// conversation; the others leave them out without a word.
+func (t *Template) WritesTools() bool {
+	return t.tools != nil || strings.Contains(t.source, "tools")
+}
+
 // Fingerprint is the SHA-256 of all that a render depends on beside its
 // variables: the source, the special tokens, and for a template that tells the
 // date, the date.

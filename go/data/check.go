@@ -69,6 +69,7 @@ func CheckRows(report Report, train, eval *Rows) Check {
 	warn(report.Unused, "%d pieces of split records have nothing trained and were left out")
 	warn(report.Straddling, "%d trained tokens lie half inside of what is not trained; put the space at the start of the completion")
 	warn(report.SpecialText, "%d records have the text of a special token in what was written by hand, and it is read as that token")
+	warn(report.ToolsUnused, "%d conversations have tools, which the template does not write; use one that does, as qwen3")
 	warn(report.NotReturned, "%d records do not come back from the tokenizer as they were")
 	warn(report.Rows-report.EndTrained, "%d rows train no end token; a model that never learns to end does not stop")
 	warn(c.Duplicates, "%d training rows are duplicates")

@@ -34,13 +34,14 @@ func TestCheckWarnsWithCounts(t *testing.T) {
 {"text":"aa"}
 {"text":"a <|im_end|> b</s>"}
 {"text":"abcdefghijkl"}
-{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"</s>"}]}
+{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"</s>"}],"tools":[{"name":"f"}]}
 `
 	rows, report, err := load(t, file, func(o *data.Options) { o.MaxSeqLength, o.OnOverflow = 40, "truncate" })
 	require.NoError(t, err)
 	c := data.CheckRows(report, rows, rows)
 	assert.Equal(t, []string{
 		"2 records have the text of a special token in what was written by hand, and it is read as that token",
+		"1 conversations have tools, which the template does not write; use one that does, as qwen3",
 		"1 training rows are duplicates",
 		"5 evaluation rows are also trained on",
 	}, c.Warnings)

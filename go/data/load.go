@@ -52,6 +52,9 @@ type Report struct {
 	// NotReturned counts records whose text the tokenizer does not give back, of
 	// those that were tried.
 	NotReturned int `json:"not_returned"`
+	// ToolsUnused counts conversations with tools that the template does not
+	// write.
+	ToolsUnused int `json:"tools_unused"`
 	// SpecialText counts records with the spelling of a special token in what
 	// was written by hand, which is read as that token.
 	SpecialText int      `json:"special_text"`

@@ -108,6 +108,9 @@ func (l *loading) take(p pending) error {
 	if p.lost {
 		l.report.NotReturned++
 	}
+	if t := l.Encoder.Template; t != nil && len(p.record.Conversation.Tools) > 0 && !t.WritesTools() {
+		l.report.ToolsUnused++
+	}
 	l.report.Straddling += e.Straddling
 	l.report.Longest = max(l.report.Longest, len(e.IDs))
 	row := Row{IDs: e.IDs, Labels: e.Labels, Source: p.name, Line: p.line}
