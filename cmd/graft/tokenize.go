@@ -29,7 +29,7 @@ func tokenizeCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-special", Usage: "encode without special tokens"},
 			&cli.BoolFlag{Name: "keep-special", Usage: "decode special tokens too"},
 			&cli.BoolFlag{Name: "bytes", Usage: "offsets count bytes, not characters"},
-			&cli.BoolFlag{Name: "json", Usage: "print a JSON object a line"},
+			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {

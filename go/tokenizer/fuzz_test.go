@@ -40,15 +40,18 @@ func use(t *testing.T, tok *tokenizer.Tokenizer, err error) {
 }
 
 func FuzzParse(f *testing.F) {
-	models, cases := loadComponents(f)
-	small := json.RawMessage(`{"type":"WordPiece","unk_token":"a","continuing_subword_prefix":"##","max_input_chars_per_word":9,"vocab":{"a":0,"##b":1,"ab":2}}`)
-	for _, c := range cases {
-		if source := c.source(f, small); len(source) < 8000 {
+	models := []string{
+		`{"type":"WordPiece","unk_token":"a","continuing_subword_prefix":"##","max_input_chars_per_word":9,"vocab":{"a":0,"##b":1,"ab":2}}`,
+		`{"type":"WordLevel","unk_token":"a","vocab":{"a":0,"the":1}}`,
+		`{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<unk>",0],["a",-1.5],["<0x41>",-20],["the",-2e1]]}`,
+		`{"type":"BPE","dropout":null,"unk_token":"a","continuing_subword_prefix":"","end_of_word_suffix":"","fuse_unk":true,` +
+			`"byte_fallback":true,"ignore_merges":true,"vocab":{"a":0,"b":1,"ab":2,"<0x41>":3},"merges":["a b"]}`,
+	}
+	_, cases := loadComponents(f)
+	for i, c := range cases {
+		if source := c.source(f, json.RawMessage(models[i%len(models)])); len(source) < 3000 {
 			f.Add(source)
 		}
-	}
-	for _, m := range models {
-		f.Add([]byte(`{"model":` + string(m) + `}`))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := tokenizer.Parse(data)
@@ -62,8 +65,7 @@ func FuzzParseSentencePiece(f *testing.F) {
 	for _, c := range cases {
 		model, err := base64.StdEncoding.DecodeString(c.Model)
 		require.NoError(f, err)
-		f.Add(model)
-		f.Add(model[len(model)-2000:])
+		f.Add(model[len(model)-1000:])
 	}
 	f.Add([]byte("\x0a\x0b\x0a\x05<unk>\x18\x02\x15\x00\x00\x00\x00\x0a\x08\x0a\x01a\x15\x00\x00\x80\xbf\x12\x02\x18\x01"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -119,5 +121,24 @@ func TestLongWords(t *testing.T) {
 			require.NoError(t, err)
 			assert.NotEmpty(t, e.IDs)
 		}
+	}
+}
+
+// TestHostileFiles gives files that ask for much time or memory.
+func TestHostileFiles(t *testing.T) {
+	const file = `{%s"model":{"type":"WordLevel","unk_token":"a","vocab":{"a":0}}}`
+	huge := strings.Repeat("x", 1<<20)
+	for name, part := range map[string]string{
+		"a pattern without end": `"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false},`,
+		"a text that explodes":  `"normalizer":{"type":"Replace","pattern":{"String":"a"},"content":"` + huge + `"},`,
+		"too deep":              `"normalizer":` + strings.Repeat(`{"type":"Sequence","normalizers":[`, 10_000) + strings.Repeat(`]}`, 10_000) + `,`,
+		"padding without end":   `"padding":{"strategy":{"Fixed":1000000000000},"direction":"Left","pad_id":0,"pad_type_id":0,"pad_token":"a"},`,
+		"a token far away":      `"added_tokens":[{"id":2000000000,"content":"b","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}],`,
+	} {
+		tok, err := tokenizer.Parse([]byte(strings.Replace(file, "%s", part, 1)))
+		if err == nil {
+			_, err = tok.EncodeWith(tok.Settings(), strings.Repeat("a", 5000)+"!")
+		}
+		require.ErrorIs(t, err, failure.ErrData, name)
 	}
 }

@@ -20,17 +20,25 @@ type normalizers []normalizer
 const maxGrowth = 256
 
 func (s normalizers) normalize(p piece) (piece, error) {
-	limit := maxGrowth * (len(p.text) + 256)
+	before := p
 	for _, n := range s {
 		var err error
 		if p, err = n.normalize(p); err != nil {
 			return p, err
 		}
-		if len(p.text) > limit {
-			return p, failure.Data("normalizer: the text grows beyond %d times its size", maxGrowth)
+		if err = before.grown(len(p.text)); err != nil {
+			return p, err
 		}
 	}
 	return p, nil
+}
+
+// grown is an error if the piece has become too long.
+func (p piece) grown(size int) error {
+	if size > maxGrowth*(len(p.text)+256) {
+		return failure.Data("normalizer: the text grows beyond %d times its size", maxGrowth)
+	}
+	return nil
 }
 
 func parseNormalizer(kind string, o *object, depth int) normalizer {
@@ -98,9 +106,13 @@ func (r replacer) normalize(p piece) (piece, error) {
 	}
 	var e *edit
 	done := 0
+	var long error
 	err := r.pattern.matches(p.text, func(start, end int) {
 		if e == nil {
 			e = newEdit(p)
+		}
+		if long = p.grown(len(e.text)); long != nil {
+			return
 		}
 		e.keep(done, start)
 		e.put(r.content, end-1)
@@ -108,6 +120,9 @@ func (r replacer) normalize(p piece) (piece, error) {
 	})
 	if e == nil || err != nil {
 		return p, err
+	}
+	if long != nil {
+		return p, long
 	}
 	e.keep(done, len(p.text))
 	return e.piece(), nil

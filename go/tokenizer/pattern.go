@@ -64,9 +64,12 @@ func compile(text string) (pattern, error) {
 	return expression{re}, nil
 }
 
-// matchTimeout bounds the search for one match: patterns that backtrack
-// without end are a way to attack.
-const matchTimeout = time.Second
+// matchTimeout bounds the search for one match, and with matchRate that for all
+// matches of a text: patterns that backtrack without end are a way to attack.
+const (
+	matchTimeout = time.Second
+	matchRate    = 20 * time.Microsecond // a byte, some hundred times the usual
+)
 
 // wordClass is \w of Oniguruma: Alphabetic, marks, digits, connectors; outside
 // of a class also the numbers of Latin-1.
@@ -130,6 +133,7 @@ func (e expression) matches(text string, f func(int, int)) error {
 		}
 		return byteAt
 	}
+	limit := time.Now().Add(matchTimeout + time.Duration(len(text))*matchRate)
 	last := -1
 	m, err := e.re.FindStringMatch(text)
 	for ; m != nil && err == nil; m, err = e.re.FindNextMatch(m) {
@@ -138,7 +142,9 @@ func (e expression) matches(text string, f func(int, int)) error {
 		if start < end || end != last {
 			f(start, end)
 		}
-		last = end
+		if last = end; time.Now().After(limit) {
+			return failure.Data("pattern %q: takes too long on a text of %d bytes", e.re.String(), len(text))
+		}
 	}
 	if err != nil {
 		return failure.Data("pattern %q: %w", e.re.String(), err)

@@ -41,6 +41,9 @@ func (n *pieceNormalizer) normalize(p piece) (piece, error) {
 	}
 	afterSpace := s.removeExtra
 	for at < len(p.text) {
+		if err := p.grown(len(e.text)); err != nil {
+			return p, err
+		}
 		text, size := n.prefix(p.text[at:])
 		if afterSpace {
 			text = strings.TrimLeft(text, " ")

@@ -112,6 +112,9 @@ func (m *charsmap) normalize(p piece) (piece, error) {
 	for rest := p.text; rest != ""; {
 		cluster := nextCluster(rest)
 		rest = rest[len(cluster):]
+		if err := p.grown(len(changes)); err != nil {
+			return p, err
+		}
 		if len(cluster) < maxMappedCluster {
 			if text, ok := m.lookup(cluster); ok {
 				changes, changed = replaceBy(changes, cluster, text), true

@@ -9,7 +9,7 @@ from differential import Answers, Report
 
 def options(r):
     flag = lambda: r.random() < 0.5
-    o = dict(model_type=r.choice(["unigram", "bpe"]), vocab_size=r.choice([1200, 1600, 2400]), character_coverage=r.choice([0.98, 0.99]),
+    o = dict(model_type=r.choice(["unigram", "bpe"]), vocab_size=r.choice([1600, 2000, 2600]), character_coverage=r.choice([0.98, 0.99]),
         normalization_rule_name=r.choice(["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]), byte_fallback=flag(), split_digits=flag(),
         add_dummy_prefix=r.random() < 0.7, remove_extra_whitespaces=flag(), treat_whitespace_as_suffix=r.random() < 0.2, split_by_whitespace=r.random() < 0.8,
         split_by_unicode_script=flag(), allow_whitespace_only_pieces=flag(), user_defined_symbols=r.sample(["<mask>", "<sep>", "the", "\u2581\u2581", "\U0001f600", "é"], r.randrange(4)))
