@@ -77,7 +77,7 @@ var rules = []rule{
 	{from: []string{"go/method", "go/data", "go/optim", "go/checkpoint", "go/plan"}, to: []string{"go/train"}},
 	// Formats are rooms of their own.
 	{
-		from: []string{"go/tokenizer", "go/chat", "go/safetensors", "go/hub", "go/failure", "go/config", "go/atomicfs"},
+		from: []string{"go/tokenizer", "go/chat", "go/safetensors", "go/hub", "go/bnb", "go/failure", "go/config", "go/atomicfs"},
 		to:   []string{"go/train", "go/method", "go/data", "go/optim", "go/checkpoint", "go/plan", "go/model", "go/nn"},
 	},
 	// Layers are written against the interface and know no device.
