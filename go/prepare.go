@@ -23,6 +23,7 @@ import (
 	"github.com/graftlm/graft/go/optim"
 	"github.com/graftlm/graft/go/plan"
 	"github.com/graftlm/graft/go/tokenizer"
+	"github.com/graftlm/graft/go/train"
 )
 
 // Options of Prepare.
@@ -47,16 +48,19 @@ type Run struct {
 	Job     plan.Job
 	Data    data.Report // of the training sources
 	Loader  *data.Loader
+	Batches train.Batches // of the loader, or over features of its rows
 	Eval    []data.MicroBatch
 	Overlap int // records that are in both
 
-	records  *Records
-	rows     *data.Rows
-	held     *data.Rows // for evaluation
-	schedule optim.Schedule
-	initial  map[string][]float32 // of method.init_from
-	identity map[string]string
-	options  Options
+	records    *Records
+	rows       *data.Rows
+	held       *data.Rows   // for evaluation
+	once       *data.Loader // of what is held; may be nil
+	extraction *extraction  // nil: none
+	schedule   optim.Schedule
+	initial    map[string][]float32 // of method.init_from
+	identity   map[string]string
+	options    Options
 }
 
 // Prepare reads the data, checks it, builds the model and plans its memory. It
@@ -84,21 +88,21 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.Method, r.Model, r.initial, err = build(r.Base, c.Method, uint64(c.Train.Seed)); err != nil {
+	if r.Method, err = registry.New(c.Method, method.Base{Dir: r.Base.Dir, Encode: r.Base.encode}); err != nil {
 		return err
 	}
-	if err := r.checkContext(); err != nil {
+	if l, ok := r.Method.(method.Labelled); ok {
+		if err := r.readLabelled(ctx, l); err != nil {
+			return err
+		}
+	}
+	if err := r.build(); err != nil {
 		return err
 	}
-	r.Model.SetRecompute(c.Memory.Checkpointing == "full")
-	if err := r.Model.Check(r.Base.Files); err != nil {
-		return err
-	}
-	if err := r.Model.Quantize(r.Base.Files, model.Quantization(c.Model.Quant), c.Model.Double); err != nil {
-		return err
-	}
-	if err := r.readData(ctx); err != nil {
-		return err
+	if r.Loader == nil {
+		if err := r.readData(ctx, nil); err != nil {
+			return err
+		}
 	}
 	total := r.Loader.Steps()
 	r.schedule, err = optim.NewSchedule(c.Optim.Scheduler, c.Optim.LearningRate, c.Optim.WarmupSteps, c.Optim.WarmupRatio, total)
@@ -112,10 +116,13 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps,
 			WeightDecay: c.Optim.WeightDecay, MaxGradNorm: c.Train.MaxGradNorm,
 		},
-		Train: buckets(r.Loader.Buckets()), Eval: bucketsOf(r.Eval),
+		Train: r.buckets(), Eval: bucketsOf(r.Eval),
 	}
 	if r.Plan, err = r.Job.Count(); err != nil {
 		return err
+	}
+	if x := r.FeaturePlan(); x != nil && c.Memory.Limit > 0 && x.Bytes.Total() > int64(c.Memory.Limit) {
+		return failure.Memory("the features of the base need %d bytes, memory.limit is %d; try a shorter data.max_seq_length, or a smaller base", x.Bytes.Total(), int64(c.Memory.Limit))
 	}
 	if limit := int64(c.Memory.Limit); limit > 0 && r.Plan.Bytes.Total() > limit {
 		return failure.Memory("the plan needs %d bytes, memory.limit is %d; %s", r.Plan.Bytes.Total(), limit, r.smaller(limit))
@@ -146,37 +153,58 @@ func (r *Run) checkContext() error {
 	return nil
 }
 
-// build makes the model of a method's settings, and the first values of the
+// build makes the model of the method, and reads the first values of the
 // adapter that it starts from, if any.
-func build(b *Base, c config.Method, seed uint64) (method.Method, *model.Model, map[string][]float32, error) {
-	m := model.New(b.Config)
-	how, err := registry.New(c, method.Base{Dir: b.Dir, Encode: b.encode})
-	if err != nil {
-		return nil, nil, nil, err
+func (r *Run) build() (err error) {
+	c := r.Config
+	r.Model = model.New(r.Base.Config)
+	if err := r.Method.Attach(r.Model, uint64(c.Train.Seed)); err != nil {
+		return err
 	}
-	if err := how.Attach(m, seed); err != nil {
-		return nil, nil, nil, err
+	if r.Model.Objective == nil {
+		return failure.Config("%s is an encoder (%s), which does not predict next tokens; method.type: head trains a classifier on it", r.Base.Dir, r.Base.Config.Family)
 	}
-	if c.InitFrom == "" {
-		return how, m, nil, nil
+	if err := r.checkContext(); err != nil {
+		return err
 	}
-	values, err := how.Load(c.InitFrom, m)
-	return how, m, values, err
+	r.Model.SetRecompute(c.Memory.Checkpointing == "full")
+	if r.extraction == nil {
+		if err := r.Model.Check(r.Base.Files); err != nil {
+			return err
+		}
+		if err := r.Model.Quantize(r.Base.Files, model.Quantization(c.Model.Quant), c.Model.Double); err != nil {
+			return err
+		}
+	}
+	if c.Method.InitFrom != "" {
+		r.initial, err = r.Method.Load(c.Method.InitFrom, r.Model)
+	}
+	return err
 }
 
-// readData loads the training data and what it is evaluated on.
-func (r *Run) readData(ctx context.Context) (err error) {
+// readData loads the training data and what it is evaluated on. With use it is
+// told of both before they become batches.
+func (r *Run) readData(ctx context.Context, use func(rows, val *data.Rows) error) (err error) {
 	c := r.Config
 	if r.records, err = readRecords(ctx, r.Base, c, r.options, data.Load); err != nil {
 		return err
 	}
 	r.Data, r.rows, r.held = r.records.Report, r.records.Train, r.records.Eval
+	if use != nil {
+		if err := use(r.rows, r.held); err != nil {
+			return err
+		}
+	}
 	if err := r.records.preflight(); err != nil {
 		return err
 	}
 	r.records.Prompt = r.Model.Row.Virtual
-	if r.Loader, err = r.records.Loader(); err != nil || r.held.Len() == 0 {
+	if r.Loader, err = r.records.Loader(); err != nil {
 		return err
+	}
+	r.Batches = r.Loader
+	if r.held.Len() == 0 {
+		return nil
 	}
 	r.Overlap = r.held.Overlap(r.rows)
 	once, err := data.NewLoader(r.held, data.LoaderOptions{
@@ -186,8 +214,50 @@ func (r *Run) readData(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Eval = once.All()
+	r.Eval, r.once = once.All(), once
 	return nil
+}
+
+// readLabelled loads data whose labels decide the shape of the method, and, if
+// the base is frozen as a whole, turns it into features to be computed.
+func (r *Run) readLabelled(ctx context.Context, l method.Labelled) error {
+	r.Model = model.New(r.Base.Config)
+	if err := r.checkContext(); err != nil {
+		return err
+	}
+	err := r.readData(ctx, func(rows, val *data.Rows) error {
+		labels, err := rows.Labels(l.Wanted().Task, l.Wanted().Names)
+		if err != nil {
+			return err
+		}
+		for _, x := range []*data.Rows{rows, val} {
+			if err := x.Use(labels); err != nil {
+				return err
+			}
+		}
+		r.Method = l.For(labels)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	x, ok := r.Method.(method.Extracting)
+	if !ok || !x.Frozen() {
+		return nil
+	}
+	if r.Method, err = r.prepareFeatures(x); err != nil {
+		return err
+	}
+	r.featureBatches(nil)
+	return nil
+}
+
+// buckets lists the shapes of training micro-batches.
+func (r *Run) buckets() []nn.Bucket {
+	if f, ok := r.Batches.(*featured); ok {
+		return bucketsOf(f.all())
+	}
+	return buckets(r.Loader.Buckets())
 }
 
 func buckets(from []data.Bucket) []nn.Bucket {
@@ -237,10 +307,10 @@ func (r *Run) identify() (map[string]string, error) {
 		return nil, err
 	}
 	// Where things lie, and what only reports, may change.
-	d, t := r.Config.Data, r.Config.Train
-	d.Train, d.Eval, d.Cache, d.Preflight, t.OutputDir, t.MaxSkipped = nil, nil, "", "", "", 0
+	d, t, how := r.Config.Data, r.Config.Train, r.Config.Method
+	d.Train, d.Eval, d.Cache, d.Preflight, t.OutputDir, t.MaxSkipped, how.FeatureCache = nil, nil, "", "", "", 0, ""
 	stored := r.Config.Model.Quant + fmt.Sprint(r.Config.Model.Double)
-	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v|%s", r.Config.Method, d, t, r.Config.Optim, r.Base.Types, stored)
+	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v|%s", how, d, t, r.Config.Optim, r.Base.Types, stored)
 	s := sha256.Sum256([]byte(settings))
 	return map[string]string{"base": base, "data": r.rows.Fingerprint(), "configuration": hex.EncodeToString(s[:])}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method/registry"
 )
 
 // Records are the data of a run file as rows of tokens, before there is a
@@ -118,6 +119,7 @@ func (r *Records) options(o Options) (data.Options, error) {
 	e := data.Encoder{TrainOn: data.TrainOn(c.TrainOn), EOS: b.Files.Special.EOS, Chat: chat.Options{Tokens: b.SpecialTokens()}}
 	options := data.Options{MaxSeqLength: c.MaxSeqLength, OnOverflow: c.OnOverflow, OnError: c.OnError, Stdin: o.Stdin, Ends: b.StopTokens()}
 	r.ends = len(options.Ends) > 0
+	e.Labelled = registry.Labelled(r.Config.Method.Type)
 	if b.Tokenizer == nil {
 		e.Tokenizer = noTokenizer{b.Dir, b.Config.Vocab}
 		options.Encoder = e
@@ -132,6 +134,9 @@ func (r *Records) options(o Options) (data.Options, error) {
 		return options, err
 	}
 	options.Encoder = e
+	if e.Labelled {
+		return options, nil // the cache of rows knows no labels
+	}
 	options.Cache, options.CacheKey = cacheDir(c.Cache), cacheKey(b, t)
 	return options, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/train"
 )
 
@@ -40,7 +41,7 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 	defer e.Close()
 	c := r.Config
 	result, err := (&train.Run{
-		Engine: e, Method: r.Method, Batches: r.Loader, Eval: r.Eval, Schedule: r.schedule,
+		Engine: e, Method: r.Method, Batches: r.Batches, Measure: r.measure, Eval: r.Eval, Schedule: r.schedule,
 		Dir: dir, Identity: r.identity, EvalEvery: c.Eval.Every, SaveEvery: c.Checkpoint.Every, Keep: c.Checkpoint.Keep,
 		LogEvery: c.Log.Every, JSONL: c.Log.JSONL, Board: c.Log.TensorBoard,
 		LoadBest: c.Checkpoint.LoadBest, Patience: c.Eval.Patience, MaxSkipped: c.Train.MaxSkipped, Extra: r.extras,
@@ -53,6 +54,13 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 
 // open reserves the planned memory and loads the base into it.
 func (r *Run) open(ctx context.Context) (*train.Engine, error) {
+	if r.extraction != nil {
+		known, err := r.features(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.featureBatches(known)
+	}
 	first, err := r.start(ctx)
 	if err != nil {
 		return nil, err
@@ -88,7 +96,7 @@ func (r *Run) describe(dir string) error {
 		"plan.json": r.Plan,
 		"run.json": map[string]any{
 			"identity": r.identity, "device": r.Backend.Info(), "data": r.Data, "steps": r.Loader.Steps(),
-			"base": r.Base.Dir, "parameters": r.Model.BaseLen(), "trainable": r.Model.Params.TrainableLen(),
+			"base": r.Base.Dir, "parameters": r.BaseLen(), "trainable": r.Model.Params.TrainableLen(),
 		},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
@@ -126,5 +134,13 @@ func (r *Run) Evaluate(ctx context.Context) (train.Report, error) {
 		return train.Report{}, err
 	}
 	defer e.Close()
-	return e.Evaluate(r.Eval)
+	return e.EvaluateBy(r.measure(), r.Eval)
+}
+
+// measure begins an evaluation; nil if the method has no measures of its own.
+func (r *Run) measure() method.Measure {
+	if l, ok := r.Method.(method.Labelled); ok {
+		return l.Measure()
+	}
+	return nil
 }

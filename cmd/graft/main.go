@@ -76,7 +76,7 @@ func newApp() *cli.App {
 			"   graft chat MODEL --adapter runs/x/adapter",
 		Commands: []*cli.Command{
 			trainCommand(), planCommand(), compareCommand(), dataCommand(), evalCommand(),
-			generateCommand(), chatCommand(), mergeCommand(), quantizeCommand(), inspectCommand(),
+			generateCommand(), chatCommand(), classifyCommand(), mergeCommand(), quantizeCommand(), inspectCommand(),
 			devicesCommand(), selfcheckCommand(), tokenizerCommand(), tokenizeCommand(), templateCommand(),
 			configCommand(), completionCommand(), versionCommand(),
 		},

@@ -40,7 +40,7 @@ func planCommand() *cli.Command {
 				return printJSON(map[string]any{
 					"bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
 					"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
-					"parameters": run.Model.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
+					"parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
 				})
 			}
 			describe(os.Stdout, run)
@@ -52,7 +52,7 @@ func planCommand() *cli.Command {
 // describe prints what a run is and what it needs.
 func describe(to io.Writer, r *graft.Run) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	p, base, trainable := r.Plan, r.Model.BaseLen(), r.Model.Params.TrainableLen()
+	p, base, trainable := r.Plan, r.BaseLen(), r.Model.Params.TrainableLen()
 	fmt.Fprintf(w, "base\t%s (%s, %s parameters, %s)\n", r.Base.Dir, r.Base.Config.Family, count(base), r.Base.Types.Compute)
 	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
@@ -63,13 +63,16 @@ func describe(to io.Writer, r *graft.Run) {
 	if r.Data.Cache != "" {
 		fmt.Fprintf(w, "\ttokenised rows: %s\n", r.Data.Cache)
 	}
-	if d := r.Data; d.Rows > 0 && d.EndTrained == 0 && r.Base.Tokenizer != nil {
+	if d := r.Data; d.Rows > 0 && d.EndTrained == 0 && !r.Rows().Labelled() && r.Base.Tokenizer != nil {
 		fmt.Fprintf(w, "\twarning: no record trains the end token, so generation would not learn to stop\n")
 	}
 	if r.Overlap > 0 {
 		fmt.Fprintf(w, "\twarning: %d evaluation records are also in the training data\n", r.Overlap)
 	}
 	fmt.Fprintf(w, "steps\t%d, packing fills %.1f %% of a micro-batch\n", r.Loader.Steps(), 100*r.Loader.Efficiency(0))
+	if f := r.FeaturePlan(); f != nil {
+		fmt.Fprintf(w, "features\t%s while the base computes them, once\n", size(f.Bytes.Total()))
+	}
 	x := p.Parts
 	fmt.Fprintf(w, "memory\t%s in all\n", size(p.Bytes.Total()))
 	for _, part := range []struct {

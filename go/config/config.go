@@ -27,23 +27,29 @@ type Model struct {
 
 // Method is what is trained. Type comes first: others depend on it.
 type Method struct {
-	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora|prompt|ptuning|prefix" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits; prompt trains vectors before every sequence, ptuning a small network that gives them, prefix keys and values before every sequence in each layer."`
-	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
-	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
-	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora" aka:"dropout" doc:"Dropout on the input of the addition."`
-	Targets      Modules            `yaml:"target_modules" default:"all-linear" only:"lora" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
-	Exclude      Modules            `yaml:"exclude_modules" default:"[]" only:"lora" doc:"Taken out of target_modules; same rules."`
-	UseRSLora    bool               `yaml:"use_rslora" only:"lora" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
-	RankPattern  map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora" doc:"Another r for names matching a pattern."`
-	AlphaPattern map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora" doc:"Another lora_alpha for names matching a pattern."`
-	Init         string             `yaml:"init" default:"default" enum:"default|gaussian|vocab|text|random" only:"lora|prompt|prefix" aka:"init_lora_weights prompt_tuning_init" doc:"lora, how A begins: uniform as in PEFT (default), or normal with deviation 1/r (gaussian). prompt and prefix, what virtual tokens begin as: drawn tokens of the vocabulary (vocab, the default), those of init_text (text), or random numbers."`
+	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora|prompt|ptuning|prefix|head" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits; prompt trains vectors before every sequence, ptuning a small network that gives them, prefix keys and values before every sequence in each layer, head a classifier on the base."`
+	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora|head" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
+	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora|head" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
+	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora|head" aka:"dropout" doc:"Dropout on the input of the addition."`
+	Targets      Modules            `yaml:"target_modules" default:"all-linear" only:"lora|head" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
+	Exclude      Modules            `yaml:"exclude_modules" default:"[]" only:"lora|head" doc:"Taken out of target_modules; same rules."`
+	UseRSLora    bool               `yaml:"use_rslora" only:"lora|head" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
+	RankPattern  map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora|head" doc:"Another r for names matching a pattern."`
+	AlphaPattern map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora|head" doc:"Another lora_alpha for names matching a pattern."`
+	Init         string             `yaml:"init" default:"default" enum:"default|gaussian|vocab|text|random" only:"lora|prompt|prefix|head" aka:"init_lora_weights prompt_tuning_init" doc:"lora, how A begins: uniform as in PEFT (default), or normal with deviation 1/r (gaussian). prompt and prefix, what virtual tokens begin as: drawn tokens of the vocabulary (vocab, the default), those of init_text (text), or random numbers."`
 	InitText     string             `yaml:"init_text" only:"prompt|prefix" aka:"prompt_tuning_init_text" doc:"The text that virtual tokens begin as, repeated or cut to their number."`
-	InitFrom     string             `yaml:"init_from" only:"lora|prompt|prefix" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
-	Layers       []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora" doc:"Only these layers; none given is all."`
+	InitFrom     string             `yaml:"init_from" only:"lora|prompt|prefix|head" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
+	Layers       []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora|head" doc:"Only these layers; none given is all."`
 
 	VirtualTokens    int  `yaml:"num_virtual_tokens" default:"20" range:"[1,1048576]" only:"prompt|ptuning|prefix" aka:"prompt_length prefix_length soft_prompt_length" doc:"Virtual tokens before every sequence."`
 	PrefixProjection bool `yaml:"prefix_projection" only:"prefix" doc:"Train a small network that gives the prefix, instead of its numbers."`
 	EncoderHidden    int  `yaml:"encoder_hidden_size" range:"[0,1048576]" only:"prefix|ptuning" doc:"Width of that network; 0 is the size of a virtual token."`
+
+	ProblemType  string   `yaml:"problem_type" default:"auto" enum:"auto|single_label_classification|multi_label_classification|regression" only:"head" aka:"task" doc:"What the labels are; auto looks at those of the training records."`
+	Labels       []string `yaml:"labels" default:"[]" only:"head" aka:"classes id2label" doc:"The classes in the order of their ids; none given is all of the training records, sorted."`
+	Pooling      string   `yaml:"pooling" default:"auto" enum:"auto|last|cls|mean|max" only:"head" aka:"pooling_mode" doc:"Which states stand for a text; auto is last for decoders and cls for encoders."`
+	Beneath      string   `yaml:"beneath" default:"frozen" enum:"frozen|lora" only:"head" doc:"What is trained below the head: nothing, or a LoRA with the keys of lora."`
+	FeatureCache string   `yaml:"feature_cache" only:"head" doc:"Where the features of a frozen base are kept; default features in train.output_dir."`
 }
 
 // Data is what is trained on.
@@ -54,7 +60,7 @@ type Data struct {
 	Template     string   `yaml:"template" default:"tokenizer" aka:"chat_template" doc:"tokenizer (the model's own), a built-in name, or the path of a .jinja file."`
 	TrainOn      string   `yaml:"train_on" default:"assistant" enum:"assistant|completion|last|all" aka:"train_on_inputs train_on_completions" doc:"Which tokens carry loss."`
 	MaxSeqLength int      `yaml:"max_seq_length" default:"2048" range:"[1,16777216]" aka:"sequence_len seq_len cutoff_len max_length max_seq_len" doc:"Tokens of the longest sequence."`
-	Packing      bool     `yaml:"packing" default:"true" aka:"sample_packing" doc:"Fill a row with several records; they do not see each other."`
+	Packing      bool     `yaml:"packing" default:"true" head:"false" aka:"sample_packing" doc:"Fill a row with several records; they do not see each other."`
 	OnOverflow   string   `yaml:"on_overflow" default:"error" enum:"error|truncate|split|drop" aka:"truncation overflow" doc:"What happens to a record longer than max_seq_length."`
 	Shuffle      bool     `yaml:"shuffle" default:"true" doc:"A new order in each epoch."`
 	OnError      string   `yaml:"on_error" default:"stop" enum:"stop|skip" doc:"What happens to a record that cannot be read."`
@@ -71,10 +77,10 @@ type Source struct {
 
 // Train is the loop.
 type Train struct {
-	Epochs       int     `yaml:"num_epochs" default:"3" range:"[0,1e6]" aka:"epochs num_train_epochs" doc:"Times through the data."`
+	Epochs       int     `yaml:"num_epochs" default:"3" head:"5" range:"[0,1e6]" aka:"epochs num_train_epochs" doc:"Times through the data."`
 	MaxSteps     int     `yaml:"max_steps" range:"[0,1e9]" aka:"steps iters" doc:"Steps after which to stop; 0 is num_epochs alone."`
-	MicroBatch   int     `yaml:"micro_batch_size" default:"2" range:"[1,1e6]" aka:"per_device_train_batch_size batch_size" doc:"Rows computed at once; it costs memory."`
-	Accumulation int     `yaml:"gradient_accumulation_steps" default:"8" range:"[1,1e6]" aka:"grad_accum" doc:"Micro-batches in a step."`
+	MicroBatch   int     `yaml:"micro_batch_size" default:"2" head:"32" range:"[1,1e6]" aka:"per_device_train_batch_size batch_size" doc:"Rows computed at once; it costs memory."`
+	Accumulation int     `yaml:"gradient_accumulation_steps" default:"8" head:"1" range:"[1,1e6]" aka:"grad_accum" doc:"Micro-batches in a step."`
 	Seed         int     `yaml:"seed" default:"42" range:"[0,9e18]" doc:"Of every random number of the run."`
 	MaxGradNorm  float64 `yaml:"max_grad_norm" default:"1" range:"[0,1e9]" aka:"gradient_clipping clip" doc:"Longer gradients are scaled down to this; 0 is never."`
 	OutputDir    string  `yaml:"output_dir" aka:"out out_dir" doc:"The run directory."`
@@ -84,7 +90,7 @@ type Train struct {
 // Optim is the optimizer.
 type Optim struct {
 	Name         string     `yaml:"name" default:"adamw" enum:"adamw" aka:"optimizer optim type" doc:"The optimizer."`
-	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" prompt:"1e-2" ptuning:"1e-3" prefix:"1e-2" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
+	LearningRate float64    `yaml:"learning_rate" default:"2e-5" lora:"2e-4" head:"1e-3" prompt:"1e-2" ptuning:"1e-3" prefix:"1e-2" range:"(0,1]" aka:"lr" doc:"The highest of the schedule."`
 	WeightDecay  float64    `yaml:"weight_decay" range:"[0,1]" doc:"Decoupled, as in AdamW."`
 	Betas        [2]float64 `yaml:"betas" default:"[0.9,0.999]" range:"[0,1)" aka:"adam_betas" doc:"Decay of the two moments."`
 	Eps          float64    `yaml:"eps" default:"1e-8" range:"(0,1]" aka:"adam_epsilon" doc:"Added to the root of the second moment."`

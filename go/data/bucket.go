@@ -32,6 +32,12 @@ func BucketFor(tokens, sequences, targets, limit int) Bucket {
 	return b
 }
 
+// labelled is the bucket of a micro-batch whose sequences have labels.
+func (b Bucket) labelled() Bucket {
+	b.Targets = b.Sequences
+	return b
+}
+
 // Fill brings a micro-batch to the shape of a bucket that holds it. The tokens
 // that are missing become one last sequence of id 0 without targets, whose
 // positions stay within those of the real tokens; sequences that are missing
@@ -59,6 +65,9 @@ func (m MicroBatch) Fill(b Bucket) MicroBatch {
 		m.Cu = append(m.Cu, end)
 	}
 	m.Cu[b.Sequences] = int32(b.Tokens)
+	if n := len(m.Rows); n > 0 {
+		m.Values = append(m.Values, make([]float32, (b.Sequences-n)*(len(m.Values)/n))...)
+	}
 	m.Rows = append(make([]int32, 0, b.Targets), m.Rows...)
 	m.Targets = append(make([]int32, 0, b.Targets), m.Targets...)
 	m.Weights = append(make([]float32, 0, b.Targets), m.Weights...)

@@ -16,6 +16,8 @@ type Check struct {
 	Overlap    int      `json:"overlap"`    // evaluation rows that are also trained
 	Warnings   []string `json:"warnings"`
 	Refused    []string `json:"refused"` // why training would not start
+
+	Labels map[string]int `json:"labels,omitempty"` // training rows of each class
 }
 
 // Refuse adds a reason for which training would not start, or one that was
@@ -71,10 +73,35 @@ func CheckRows(report Report, train, eval *Rows) Check {
 	warn(report.SpecialText, "%d records have the text of a special token in what was written by hand, and it is read as that token")
 	warn(report.ToolsUnused, "%d conversations have tools, which the template does not write; use one that does, as qwen3")
 	warn(report.NotReturned, "%d records do not come back from the tokenizer as they were")
-	warn(report.Rows-report.EndTrained, "%d rows train no end token; a model that never learns to end does not stop")
+	if train.Labelled() {
+		c.Labels = train.Counts()
+		c.unbalanced()
+	} else {
+		warn(report.Rows-report.EndTrained, "%d rows train no end token; a model that never learns to end does not stop")
+	}
 	warn(c.Duplicates, "%d training rows are duplicates")
 	warn(c.Overlap, "%d evaluation rows are also trained on")
 	return c
+}
+
+// unbalanced warns of classes with few rows.
+func (c *Check) unbalanced() {
+	const few = 8
+	var rare []string
+	most := 0
+	for name, n := range c.Labels {
+		if n < few {
+			rare = append(rare, name)
+		}
+		most = max(most, n)
+	}
+	slices.Sort(rare)
+	if len(rare) > 0 && most >= few {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of %d labels have fewer than %d training rows: %s", len(rare), len(c.Labels), few, some(rare)))
+	}
+	if rows := c.Train.Rows; len(c.Labels) > 1 && 10*most > 9*rows {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("one label has %d of %d training rows; look at macro F1, not at accuracy", most, rows))
+	}
 }
 
 // String is a table for a person.

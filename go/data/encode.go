@@ -36,6 +36,7 @@ type Encoder struct {
 	Chat      chat.Options
 	EOS       string  // ends text and completions that do not end with it; "" for none
 	TrainOn   TrainOn // empty is TrainAssistant
+	Labelled  bool    // records are texts with labels, and no token is trained
 }
 
 // Encoded is a record as tokens. Spans are bytes of Text.
@@ -44,6 +45,7 @@ type Encoded struct {
 	Labels     []int32 // the id, or Masked
 	Text       string  // "" for records of tokens
 	Offsets    []tokenizer.Span
+	Tail       int // tokens at the end that the tokenizer added, of a text with a label
 	Straddling int // tokens half inside a trained span; they are trained
 }
 
@@ -72,6 +74,9 @@ type document struct {
 // is encoded whole, and a token is trained if any of it lies inside a trained
 // span. Nothing trained is an error.
 func (e Encoder) Encode(r Record) (Encoded, error) {
+	if e.Labelled {
+		return e.labelled(r)
+	}
 	if r.Form == Tokens {
 		return e.tokens(r)
 	}

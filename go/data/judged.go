@@ -3,7 +3,6 @@ package data
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,8 +14,8 @@ import (
 // Records that carry a judgement: the class of a text, or which of two answers
 // is better. A language model is not trained on them; other tasks read them.
 
-// parseClassification keeps labels as strings; which class each is, the task
-// decides.
+// parseClassification keeps labels as strings; which class or number each is,
+// the task decides.
 func parseClassification(f fields, _ []byte) (r Record, err error) {
 	if r, err = parseText(f, nil); err != nil {
 		return r, err
@@ -29,22 +28,30 @@ func parseClassification(f fields, _ []byte) (r Record, err error) {
 		key = "labels"
 	}
 	list := []json.RawMessage{f[key]}
-	if isList(f[key]) {
+	if r.Listed = isList(f[key]); r.Listed {
 		if err = f.value(key, &list, "a list"); err != nil {
 			return r, err
 		}
 	}
-	for _, raw := range list {
+	for i, raw := range list {
 		var s string
-		var n int64
+		var n json.Number
 		switch {
 		case json.Unmarshal(raw, &s) == nil && len(raw) > 0 && raw[0] == '"':
-			r.Classes = append(r.Classes, s)
-		case json.Unmarshal(raw, &n) == nil && kindOf(raw) != "null" && n >= 0:
-			r.Classes = append(r.Classes, fmt.Sprint(n))
+			if s == "" {
+				return r, failure.Data("%q is empty in place %d; a class needs a name", key, i)
+			}
+		case json.Unmarshal(raw, &n) == nil && kindOf(raw) != "null":
+			s = n.String()
+			whole, err := n.Int64()
+			r.Numbers = r.Numbers || err != nil || whole < 0
 		default:
-			return r, failure.Data("%q must be a class: a string or an integer of at least 0, or a list of them; got %s", key, kindOf(raw))
+			return r, failure.Data("%q must be a class (a string, or an integer of at least 0), a number, or a list of them; got %s", key, kindOf(raw))
 		}
+		if slices.Contains(r.Classes, s) && !r.Numbers {
+			return r, failure.Data("%q has %q twice", key, s)
+		}
+		r.Classes = append(r.Classes, s)
 	}
 	return r, nil
 }

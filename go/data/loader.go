@@ -203,7 +203,11 @@ func (l *Loader) bucket(group []int32) Bucket {
 			targets++
 		}
 	}
-	return BucketFor(tokens, len(group), targets, l.limit)
+	b := BucketFor(tokens, len(group), targets, l.limit)
+	if l.rows.Labelled() {
+		return b.labelled()
+	}
+	return b
 }
 
 // step gives the groups of a step.

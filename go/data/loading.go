@@ -114,15 +114,22 @@ func (l *loading) take(p pending) error {
 	l.report.Straddling += e.Straddling
 	l.report.Longest = max(l.report.Longest, len(e.IDs))
 	row := Row{IDs: e.IDs, Labels: e.Labels, Source: p.name, Line: p.line}
+	if l.Encoder.Labelled {
+		row.label = &label{p.record.Classes, p.record.Listed, p.record.Numbers}
+	}
 	if l.MaxSeqLength == 0 || len(e.IDs) <= l.MaxSeqLength {
 		return l.keep(row, &l.report.NoTarget)
 	}
 	switch l.OnOverflow {
 	case "truncate":
 		l.report.Truncated++
-		row.IDs, row.Labels = row.IDs[:l.MaxSeqLength], row.Labels[:l.MaxSeqLength]
+		e = e.cut(l.MaxSeqLength)
+		row.IDs, row.Labels = e.IDs, e.Labels
 		return l.keep(row, &l.report.NoTarget)
 	case "split":
+		if l.Encoder.Labelled {
+			return failure.Config("data.on_overflow: split, but a piece of a text has no label of its own; use truncate or drop")
+		}
 		l.report.Split++
 		return l.split(row)
 	case "drop":
@@ -182,6 +189,9 @@ func (l *loading) keep(row Row, untrained *int) error {
 			targets, last = targets+1, i
 			trained = trained || slices.Contains(l.ends, label)
 		}
+	}
+	if row.label != nil {
+		targets = 1
 	}
 	if targets == 0 {
 		*untrained++

@@ -10,15 +10,26 @@ type Row struct {
 	Labels []int32
 	Source string
 	Line   int
+
+	// Of a text with a label: its class, or its values where there are several.
+	Labelled bool
+	Class    int32
+	Values   []float32
+
+	label *label // as it was read
 }
 
 // MicroBatch is a flat list of tokens. Sequence s is the range
 // Cu[s]..Cu[s+1] of IDs and Positions. Only tokens whose successor in the same
 // sequence is trained appear in Rows, with the successor's id in Targets.
+// Of rows with labels, sequence s has its class in Targets[s], with Rows[s] s,
+// or its numbers in row s of Values; a bucket has as many targets as sequences.
 type MicroBatch struct {
 	IDs, Positions, Cu, Rows, Targets []int32
 	Weights                           []float32
-	Tokens                            int // of the documents: neither virtual ones nor what fills a bucket
+	Values                            []float32 // [sequences, C]
+	Features                          []float32 // [sequences, h]: in place of tokens, where they are known
+	Tokens                            int       // of the documents: neither virtual ones nor what fills a bucket
 
 	// Prompt is the number of virtual tokens that each sequence begins with,
 	// Virtual their rows, sequence by sequence. Their id is 0, a stand-in.
@@ -34,7 +45,11 @@ func Flatten(rows []Row) MicroBatch { return FlattenPrompted(rows, 0) }
 // predicts the first token of the document.
 func FlattenPrompted(rows []Row, prompt int) MicroBatch {
 	m := MicroBatch{Cu: []int32{0}, Prompt: prompt}
-	for _, r := range rows {
+	for s, r := range rows {
+		if r.Labelled {
+			m.Rows, m.Targets = append(m.Rows, int32(s)), append(m.Targets, r.Class)
+			m.Weights, m.Values = append(m.Weights, 1), append(m.Values, r.Values...)
+		}
 		for i := range prompt {
 			m.Virtual = append(m.Virtual, int32(len(m.IDs)))
 			m.IDs, m.Positions = append(m.IDs, 0), append(m.Positions, int32(i))
@@ -44,7 +59,7 @@ func FlattenPrompted(rows []Row, prompt int) MicroBatch {
 		for i, id := range r.IDs {
 			m.IDs = append(m.IDs, id)
 			m.Positions = append(m.Positions, int32(prompt+i))
-			if prompt+i > 0 && r.Labels[i] != Masked {
+			if !r.Labelled && prompt+i > 0 && r.Labels[i] != Masked {
 				m.Rows = append(m.Rows, start+int32(i)-1)
 				m.Targets = append(m.Targets, r.Labels[i])
 				m.Weights = append(m.Weights, 1)

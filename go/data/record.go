@@ -47,6 +47,8 @@ type Record struct {
 	IDs, Labels []int32 // Tokens; Labels is nil where the record has none
 
 	Classes []string // Classification: one label, or several
+	Listed  bool     // the labels were a list
+	Numbers bool     // one of them is a number that is no class: 0.5, -1
 
 	Segments []Segment // Segments
 

@@ -28,6 +28,11 @@ type store struct {
 	keys    []uint64 // of each row's tokens and what is trained of them
 	files   []run    // in which the rows came
 	groups  []run    // that occur weight times in an epoch
+
+	labels []label // as read, of records that carry them
+	class  []int32 // by Use
+	values []float32
+	width  int // values of a row
 }
 
 // run is a stretch of rows up to the next one, from the same file or source.
@@ -69,6 +74,10 @@ func (r *Rows) add(row Row) error {
 	if err != nil {
 		return err
 	}
+	if row.label != nil {
+		r.labels = append(r.labels, *row.label)
+		targets = 1
+	}
 	r.ends = append(r.ends, r.tokens.n)
 	r.targets = append(r.targets, targets)
 	r.line = append(r.line, int32(row.Line))
@@ -106,7 +115,7 @@ func (r *Rows) Tokens(i int) int {
 	return end - start
 }
 
-// Targets is the number of trained tokens of row i.
+// Targets is the number of trained tokens of row i; one of a row with a label.
 func (r *Rows) Targets(i int) int { return int(r.targets[r.index[i]]) }
 
 // Row is row i.
@@ -119,6 +128,10 @@ func (r *Rows) Row(i int) Row {
 		if packed&trainedBit != 0 && k > 0 {
 			row.Labels[k] = row.IDs[k]
 		}
+	}
+	if r.Labelled() {
+		row.Labelled, row.Class = true, r.class[j]
+		row.Values = r.values[j*r.width : (j+1)*r.width]
 	}
 	return row
 }
@@ -187,6 +200,12 @@ func (r *Rows) Fingerprint() string {
 		number(uint64(r.Tokens(i)))
 		number(uint64(r.group(i)))
 		number(math.Float64bits(r.groups[r.group(i)].Weight))
+		if r.Labelled() {
+			number(uint64(r.class[j]))
+			for _, v := range r.values[int(j)*r.width : int(j+1)*r.width] {
+				number(uint64(math.Float32bits(v)))
+			}
+		}
 	}
 	w.Flush()
 	return hex.EncodeToString(h.Sum(nil))

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/graftlm/graft/go/config"
+	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/safetensors"
@@ -66,6 +67,36 @@ type Weights interface {
 	KeysValues(ctx context.Context, ids []int32) (keys, values [][]float32, err error)
 }
 
+// Labelled is a method that is trained on texts with labels, which decide the
+// shape of its parameters.
+type Labelled interface {
+	Method
+	// Wanted is the task and the order of classes that were asked for.
+	Wanted() data.Labels
+	// For gives the method for the labels of the data.
+	For(data.Labels) Method
+	// Measure begins an evaluation.
+	Measure() Measure
+}
+
+// Measure makes measures of what a model gives for each sequence of
+// micro-batches.
+type Measure interface {
+	Add(b data.MicroBatch, out []float32)
+	Result() (measures map[string]float64, whole any)
+}
+
+// Extracting is a method whose base may be frozen as a whole: then what the
+// base gives for each text is computed once.
+type Extracting interface {
+	Method
+	Frozen() bool
+	// Extractor makes a model give the features of texts instead, and names how.
+	Extractor(m *model.Model) (how string, err error)
+	// OnFeatures is the method over staged features, without the base.
+	OnFeatures() Method
+}
+
 // Base is what a method may know of the base before its weights are loaded.
 type Base struct {
 	Dir string // base_model_name_or_path of what it writes
@@ -83,7 +114,12 @@ type Kind struct {
 	// PEFT is the peft_type of the adapter directories that Read reads; "" and
 	// nil for a method that writes none.
 	PEFT string
-	Read func(dir string) (Method, error)
+	// File is one that only this method's directories have, if PEFT does not
+	// tell them.
+	File string
+	// Labelled: the methods that New makes are Labelled.
+	Labelled bool
+	Read     func(dir string) (Method, error)
 }
 
 // Values gives the values of a trainable parameter.

@@ -6,6 +6,7 @@ import (
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/plan"
@@ -34,6 +35,9 @@ type Report struct {
 	Clip     float64
 	Finite   bool
 	Applied  int // steps applied since the beginning of the run
+
+	Measures   map[string]float64 // of an evaluation, where the method has its own
+	Evaluation any
 }
 
 // NewEngine reserves the planned bytes on a backend. The weights are still to
@@ -121,6 +125,11 @@ func (e *Engine) Step(step int, lr float64, batches []data.MicroBatch) (Report, 
 // Evaluate gives the mean loss and the accuracy over the target tokens of
 // micro-batches.
 func (e *Engine) Evaluate(batches []data.MicroBatch) (Report, error) {
+	return e.EvaluateBy(nil, batches)
+}
+
+// EvaluateBy gives also what measure makes of the outputs; it may be nil.
+func (e *Engine) EvaluateBy(measure method.Measure, batches []data.MicroBatch) (Report, error) {
 	targets := targetCount(batches)
 	if targets == 0 {
 		return Report{}, failure.Data("the evaluation data has no target token")
@@ -140,11 +149,39 @@ func (e *Engine) Evaluate(batches []data.MicroBatch) (Report, error) {
 		if err := e.launch("loss", bucket, e.Placed.Loss(bucket)); err != nil {
 			return Report{}, err
 		}
+		if measure == nil {
+			continue
+		}
+		out, err := e.output(bucket)
+		if err != nil {
+			return Report{}, err
+		}
+		measure.Add(b, out)
 	}
 	r, err := e.download()
+	if measure != nil {
+		r.Measures, r.Evaluation = measure.Result()
+	}
 	r.Accuracy /= targets
 	r.GradNorm, r.Clip, r.Applied = before.GradNorm, before.Clip, before.Applied
 	return r, err
+}
+
+// Outputs gives what the model gives for each sequence of a micro-batch,
+// [sequences, Model.Outputs].
+func (e *Engine) Outputs(b data.MicroBatch) ([]float32, error) {
+	bucket := bucketOf(b)
+	if err := e.stage(b, bucket, 1, 0, 0, 0); err != nil {
+		return nil, err
+	}
+	if err := e.launch("loss", bucket, e.Placed.Loss(bucket)); err != nil {
+		return nil, err
+	}
+	return e.output(bucket)
+}
+
+func (e *Engine) output(b nn.Bucket) ([]float32, error) {
+	return model.Download(e.dev, e.Placed.Output.RowRange(0, b.Sequences))
 }
 
 func targetCount(batches []data.MicroBatch) (n float64) {
@@ -181,7 +218,7 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 	}
 	floats := []float32{float32(inverse), float32(lr)}
 	floats = append(floats, e.Model.Config.Rope.Frequencies(longest)...)
-	floats = append(floats, b.Weights...)
+	floats = append(append(append(floats, b.Weights...), b.Values...), b.Features...)
 	if err := e.dev.Upload(e.Staging.Ints(bucket), ints); err != nil {
 		return err
 	}

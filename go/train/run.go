@@ -34,7 +34,8 @@ type Run struct {
 	Engine   *Engine
 	Method   method.Method
 	Batches  Batches
-	Eval     []data.MicroBatch // may be empty
+	Eval     []data.MicroBatch     // may be empty
+	Measure  func() method.Measure // begins an evaluation; it, or what it gives, may be nil
 	Schedule optim.Schedule
 
 	Dir        string // output_dir
@@ -55,18 +56,19 @@ type Run struct {
 
 // Event is told after each step, and after each evaluation.
 type Event struct {
-	Step         int      `json:"step"` // steps done
-	Epoch        float64  `json:"epoch"`
-	Loss         float64  `json:"loss"`
-	GradNorm     float64  `json:"grad_norm"`
-	LR           float64  `json:"lr"`
-	Tokens       int      `json:"tokens"`        // of the step, real ones
-	TargetTokens int      `json:"target_tokens"` //
-	TokensPerSec float64  `json:"tokens_per_second"`
-	Seconds      float64  `json:"seconds"` // of the step
-	Skipped      bool     `json:"skipped"`
-	EvalLoss     *float64 `json:"eval_loss,omitempty"`
-	EvalAccuracy *float64 `json:"eval_accuracy,omitempty"`
+	Step         int                `json:"step"` // steps done
+	Epoch        float64            `json:"epoch"`
+	Loss         float64            `json:"loss"`
+	GradNorm     float64            `json:"grad_norm"`
+	LR           float64            `json:"lr"`
+	Tokens       int                `json:"tokens"`        // of the step, real ones
+	TargetTokens int                `json:"target_tokens"` //
+	TokensPerSec float64            `json:"tokens_per_second"`
+	Seconds      float64            `json:"seconds"` // of the step
+	Skipped      bool               `json:"skipped"`
+	EvalLoss     *float64           `json:"eval_loss,omitempty"`
+	EvalAccuracy *float64           `json:"eval_accuracy,omitempty"`
+	EvalMeasures map[string]float64 `json:"eval_measures,omitempty"` // the method's own
 
 	TotalSteps int           `json:"-"`
 	Left       time.Duration `json:"-"` // estimate
@@ -79,7 +81,8 @@ type Result struct {
 	Loss         float64       `json:"loss"` // of the last step
 	EvalBefore   *float64      `json:"eval_loss_before,omitempty"`
 	EvalAfter    *float64      `json:"eval_loss_after,omitempty"`
-	BestStep     int           `json:"best_step,omitempty"` // of the lowest evaluation loss
+	BestStep     int           `json:"best_step,omitempty"`  // of the lowest evaluation loss
+	Evaluation   any           `json:"evaluation,omitempty"` // the last one, by the method's own measures
 	Tokens       int           `json:"tokens"`
 	Seconds      float64       `json:"seconds"`
 	TokensPerSec float64       `json:"tokens_per_second"`
@@ -161,7 +164,7 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 	total := l.Batches.Steps()
 	l.result.EvalBefore = l.state.EvalBefore
 	if len(l.Eval) > 0 && l.state.Step == 0 {
-		e, err := l.Engine.Evaluate(l.Eval)
+		e, err := l.evaluate()
 		if err != nil {
 			return l.result, err
 		}
@@ -179,11 +182,12 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 		done, best := l.state.Step, false
 		l.window.add(e.Loss)
 		if len(l.Eval) > 0 && (done == total || l.EvalEvery > 0 && done%l.EvalEvery == 0) {
-			v, err := l.Engine.Evaluate(l.Eval)
+			v, err := l.evaluate()
 			if err != nil {
 				return l.result, err
 			}
-			e.EvalLoss, e.EvalAccuracy = &v.Loss, &v.Accuracy
+			e.EvalLoss, e.EvalAccuracy, e.EvalMeasures = &v.Loss, &v.Accuracy, v.Measures
+			l.result.Evaluation = v.Evaluation
 			l.result.EvalAfter = &v.Loss
 			best = l.judge(v.Loss)
 		}
@@ -204,6 +208,14 @@ func (l *loop) run(ctx context.Context) (Result, error) {
 		return l.result, err
 	}
 	return l.finish()
+}
+
+func (l *loop) evaluate() (Report, error) {
+	var m method.Measure
+	if l.Measure != nil {
+		m = l.Measure()
+	}
+	return l.Engine.EvaluateBy(m, l.Eval)
 }
 
 // record writes what a step told, where it is wanted.

@@ -189,6 +189,9 @@ func (c Config) Load(dir string, m *model.Model) (map[string][]float32, error) {
 	values := map[string][]float32{}
 	var missing []string
 	for _, p := range m.Params.Trainable() {
+		if !strings.Contains(p.Name, ".lora_") {
+			continue // of a head above
+		}
 		name := prefix + p.Name
 		v, ok := read[name]
 		if !ok {

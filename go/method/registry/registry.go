@@ -4,6 +4,8 @@ package registry
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/method/full"
+	"github.com/graftlm/graft/go/method/head"
 	"github.com/graftlm/graft/go/method/lora"
 	"github.com/graftlm/graft/go/method/prefix"
 	"github.com/graftlm/graft/go/method/prompt"
@@ -22,6 +25,7 @@ var kinds = []method.Kind{
 	prompt.Kind,
 	prompt.PTuning,
 	prefix.Kind,
+	head.Kind,
 }
 
 // Names lists the methods.
@@ -43,6 +47,14 @@ func New(c config.Method, b method.Base) (method.Method, error) {
 
 // Read gives the method of an adapter directory, with its settings.
 func Read(dir string) (method.Method, error) {
+	for _, k := range kinds {
+		if k.File == "" {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, k.File)); err == nil {
+			return k.Read(dir)
+		}
+	}
 	peft, err := method.PeftType(dir)
 	if err != nil {
 		return nil, err
@@ -56,4 +68,11 @@ func Read(dir string) (method.Method, error) {
 		}
 	}
 	return nil, failure.Data("%s/%s: peft_type is %q, want %s", dir, method.ConfigFile, peft, strings.Join(known, " or "))
+}
+
+// Labelled reports whether a value of method.type is trained on texts with
+// labels.
+func Labelled(name string) bool {
+	i := slices.IndexFunc(kinds, func(k method.Kind) bool { return k.Name == name })
+	return i >= 0 && kinds[i].Labelled
 }
