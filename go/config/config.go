@@ -27,18 +27,22 @@ type Model struct {
 
 // Method is what is trained. Type comes first: others depend on it.
 type Method struct {
-	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits."`
-	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
-	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
-	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora" aka:"dropout" doc:"Dropout on the input of the addition."`
-	Targets      Modules            `yaml:"target_modules" default:"all-linear" only:"lora" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
-	Exclude      Modules            `yaml:"exclude_modules" default:"[]" only:"lora" doc:"Taken out of target_modules; same rules."`
-	UseRSLora    bool               `yaml:"use_rslora" only:"lora" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
-	RankPattern  map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora" doc:"Another r for names matching a pattern."`
-	AlphaPattern map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora" doc:"Another lora_alpha for names matching a pattern."`
-	Init         string             `yaml:"init" default:"default" enum:"default|gaussian" only:"lora" aka:"init_lora_weights" doc:"How A begins: uniform as in PEFT, or normal with deviation 1/r. B is zero."`
-	InitFrom     string             `yaml:"init_from" only:"lora" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
-	Layers       []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora" doc:"Only these layers; none given is all."`
+	Type          string             `yaml:"type" default:"lora" enum:"full|lora|qlora" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits."`
+	R             int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
+	LoraAlpha     float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
+	LoraDropout   float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora" aka:"dropout" doc:"Dropout on the input of the addition."`
+	Targets       Modules            `yaml:"target_modules" default:"all-linear" only:"lora" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
+	Exclude       Modules            `yaml:"exclude_modules" default:"[]" only:"lora" doc:"Taken out of target_modules; same rules."`
+	UseRSLora     bool               `yaml:"use_rslora" only:"lora" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
+	RankPattern   map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora" doc:"Another r for names matching a pattern."`
+	AlphaPattern  map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora" doc:"Another lora_alpha for names matching a pattern."`
+	UseDora       bool               `yaml:"use_dora" only:"lora" aka:"dora" doc:"Train the lengths of the rows of the adapted weights too (DoRA)."`
+	LoraPlusRatio float64            `yaml:"lora_plus_ratio" range:"[0,1e6]" only:"lora" aka:"loraplus_lr_ratio" doc:"Learning rate of B over that of A (LoRA+); 0 is off, 16 is usual."`
+	ModulesToSave []string           `yaml:"modules_to_save" default:"[]" only:"lora" aka:"additional_target" doc:"Modules trained whole beside the adapters, such as embed_tokens and lm_head."`
+	Freeze        []string           `yaml:"freeze" default:"[]" only:"full" aka:"freeze_modules frozen_modules" doc:"Modules that stay as they are, such as embed_tokens or layers.0."`
+	Init          string             `yaml:"init" default:"default" enum:"default|gaussian|pissa|pissa_niter_4|pissa_niter_16" only:"lora" aka:"init_lora_weights" doc:"How A and B begin: A uniform as in PEFT, or normal with deviation 1/r, and B zero; or both as the principal part of the weight (PiSSA), exact or by random projection."`
+	InitFrom      string             `yaml:"init_from" only:"lora" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
+	Layers        []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora" doc:"Only these layers; none given is all."`
 }
 
 // Data is what is trained on.

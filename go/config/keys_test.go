@@ -51,11 +51,17 @@ func TestEveryKeyRoundTrips(t *testing.T) {
 			s := schemaOf(t, k.Path)
 			assert.Equal(t, k.Doc, s["description"].(string)[:len(k.Doc)])
 			assert.True(t, accepts(s, s["default"]), "the schema refuses the default %v", s["default"])
+			var first []string // what the key asks of others
+			open := `{"` + strings.ReplaceAll(k.Path, ".", `":{"`)
+			if len(k.Only) > 0 && !slices.Contains(k.Only, "lora") {
+				first = []string{"method.type=" + k.Only[0]}
+				open = `{"method":{"type":"` + k.Only[0] + `","` + strings.TrimPrefix(k.Path, "method.")
+			}
 			taken := 0
 			for _, text := range candidates {
 				var v any
 				require.NoError(t, json.Unmarshal([]byte(text), &v))
-				inFile := fmt.Sprintf("{\"%s\":%s%s", strings.ReplaceAll(k.Path, ".", `":{"`), text, strings.Repeat("}", 1+strings.Count(k.Path, ".")))
+				inFile := fmt.Sprintf("%s\":%s%s", open, text, strings.Repeat("}", 1+strings.Count(k.Path, ".")))
 				c, err := config.Parse("run.yaml", []byte(inFile), nil)
 				if c == nil && crossed(err) {
 					continue
@@ -70,7 +76,7 @@ func TestEveryKeyRoundTrips(t *testing.T) {
 				if bare, ok := v.(string); ok && bare != "" {
 					set = bare
 				}
-				c2, err := config.Parse("run.yaml", nil, []string{k.Path + "=" + set})
+				c2, err := config.Parse("run.yaml", nil, append(first, k.Path+"="+set))
 				require.NoError(t, err)
 				assert.Equal(t, "--set "+k.Path, c2.Origin(k.Path))
 				assert.Equal(t, values(c), values(c2), "--set %s=%s", k.Path, set)

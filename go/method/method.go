@@ -6,6 +6,7 @@ package method
 
 import (
 	"io"
+	"regexp"
 
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
@@ -47,7 +48,9 @@ type Fact struct {
 }
 
 // Scalable is a method whose effect can be multiplied when it is loaded.
-type Scalable interface{ Scaled(by float64) Method }
+type Scalable interface {
+	Scaled(by float64) (Method, error)
+}
 
 // Base is what a method may know of the base before its weights are loaded.
 type Base struct {
@@ -65,6 +68,13 @@ type Kind struct {
 	PEFT string
 	Read func(dir string) (Method, error)
 }
+
+// noDecay are the parameters that weight decay leaves alone, by the rule of
+// transformers' Trainer.
+var noDecay = regexp.MustCompile(`bias|layernorm|rmsnorm|(^|\.)norm($|\.)|_norm($|\.)`)
+
+// NoDecay reports whether weight decay leaves a parameter of a base alone.
+func NoDecay(name string) bool { return noDecay.MatchString(name) }
 
 // Values gives the values of a trainable parameter.
 type Values func(name string) ([]float32, error)

@@ -14,4 +14,5 @@ fi
 # PEFT writes sets of names in the order of their hashes.
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_fixtures.py
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_qlora.py
+PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_variants.py
 go test -count=1 ./tests/parity -args -python "$PYTHON"
