@@ -37,7 +37,7 @@ func Merge(ctx context.Context, base *hub.Model, m *model.Model, values map[stri
 	if len(adapted) == 0 && len(replaced) == 0 {
 		return failure.Data("there is no adapter to merge")
 	}
-	if m.Config.Tied && m.Decoder.Head != m.Decoder.Embed {
+	if d := m.Decoder; d != nil && m.Config.Tied && d.Head != d.Embed {
 		return failure.Data("the adapter trained embed_tokens or lm_head apart, and the base has one weight for both: a merged model of its config.json cannot hold two")
 	}
 	found := 0

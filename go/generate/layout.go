@@ -19,6 +19,7 @@ type layout struct {
 	keys    bindings.Tensor // [sequences+1, 2] i32
 	seeds   bindings.Tensor // [sequences, 4] u32
 	seen    bindings.Tensor // [sequences, V] u8: tokens of each sequence
+	gates   bindings.Tensor // [adapters, chunk] float: weights for each token; not valid for none
 }
 
 // place lays a generator out. The cache is in the trainable arena, since
@@ -39,6 +40,10 @@ func place(o Options, p bindings.Profile, m *bindings.Memory) *layout {
 	l.keys = m.Alloc(bindings.Staging, bindings.I32, o.Sequences+1, 2)
 	l.seeds = m.Alloc(bindings.Staging, bindings.U32, o.Sequences, 4)
 	l.seen = m.Alloc(bindings.Staging, bindings.U8, o.Sequences, vocab)
+	if o.Adapters > 0 {
+		l.gates = m.Alloc(bindings.Staging, o.Types.Param, o.Adapters, o.Chunk)
+	}
+	nn.PlaceNorms(m, o.Types, o.Model.Linears())
 	return l
 }
 
@@ -60,6 +65,9 @@ func (l *layout) clear(ops bindings.Ops) {
 	}
 }
 
+// norms computes those of DoRA, which change with the adapters alone.
+func (l *layout) norms(ops bindings.Ops) { nn.WeightNorms(l.reading(ops), l.Model.Linears()) }
+
 // forward reads n tokens into the cache and leaves the logits.
 func (l *layout) forward(n int) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
@@ -67,6 +75,9 @@ func (l *layout) forward(n int) func(bindings.Ops) {
 		cache := l.cache
 		cache.Rows, cache.Keys = l.rows.View(0, n), l.keys
 		in.Cache = &cache
+		for i := range l.Adapters {
+			in.Gates = append(in.Gates, l.gates.View(i*l.Chunk, n))
+		}
 		l.Model.Decoder.Logits(l.reading(ops), l.logits, in.Rows, in)
 	}
 }

@@ -127,7 +127,7 @@ func New(c Config) *Model {
 // Untie gives a head that was the embedding a weight of its own, which begins
 // with the same values.
 func (m *Model) Untie() {
-	if d := m.Decoder; d.Head == d.Embed {
+	if d := m.Decoder; d != nil && d.Head == d.Embed {
 		d.Head = m.Params.Add(&nn.Param{Name: "lm_head.weight", Shape: d.Embed.Shape})
 		m.base = append(m.base, d.Head)
 	}

@@ -123,9 +123,9 @@ func (l *Linear) backwardDoRA(r Reading, s linearState, dx bindings.Tensor, how 
 	r.Dropout(dx, bindings.Accumulate, rest, d.dropout, true)
 }
 
-// magnitudes lists the magnitudes of a model with what they belong to.
-func (d *Decoder) magnitudes(do func(l *Linear, a *Adapter)) {
-	for _, l := range d.Linears() {
+// magnitudes calls do for each adapter that has one.
+func magnitudes(layers []*Linear, do func(l *Linear, a *Adapter)) {
+	for _, l := range layers {
 		for _, a := range l.Adapters {
 			if a.Magnitude != nil {
 				do(l, a)
@@ -134,29 +134,28 @@ func (d *Decoder) magnitudes(do func(l *Linear, a *Adapter)) {
 	}
 }
 
+// HasMagnitudes reports whether any adapter has one.
+func HasMagnitudes(layers []*Linear) (has bool) {
+	magnitudes(layers, func(*Linear, *Adapter) { has = true })
+	return has
+}
+
 // InitMagnitudes is the program before the first step: it gives each magnitude
 // the norms of its rows, so that the model starts as it is without it.
-func InitMagnitudes(r Reading, d *Decoder) {
-	d.magnitudes(func(l *Linear, a *Adapter) {
+func InitMagnitudes(r Reading, layers []*Linear) {
+	magnitudes(layers, func(l *Linear, a *Adapter) {
 		r.WeightNorm(a.Magnitude.M.Value, l.W.Weight(), a.A.Value, a.B.Value, a.Scale)
 	})
 }
 
-// PlaceNorms gives the norms a place of their own, for generation; WeightNorms
-// is the program that computes them, after each change of the adapters.
-func (d *Decoder) PlaceNorms(m *bindings.Memory, t Types) {
-	d.magnitudes(func(l *Linear, a *Adapter) { a.Magnitude.Norm = m.Alloc(bindings.Trainable, t.Param, l.Out()) })
+// PlaceNorms gives the norms a place of their own, for generation.
+func PlaceNorms(m *bindings.Memory, t Types, layers []*Linear) {
+	magnitudes(layers, func(l *Linear, a *Adapter) { a.Magnitude.Norm = m.Alloc(bindings.Trainable, t.Param, l.Out()) })
 }
 
-// WeightNorms computes the norms that PlaceNorms placed.
-func (d *Decoder) WeightNorms(r Reading) {
-	d.magnitudes(func(l *Linear, a *Adapter) {
+// WeightNorms is the program that computes them, after each change of adapters.
+func WeightNorms(r Reading, layers []*Linear) {
+	magnitudes(layers, func(l *Linear, a *Adapter) {
 		r.WeightNorm(a.Magnitude.Norm, l.W.Weight(), a.A.Value, a.B.Value, a.Scale)
 	})
-}
-
-// HasMagnitudes reports whether any adapter has one.
-func (d *Decoder) HasMagnitudes() (has bool) {
-	d.magnitudes(func(*Linear, *Adapter) { has = true })
-	return has
 }

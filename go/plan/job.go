@@ -89,7 +89,7 @@ func (p *Placed) Loss(b nn.Bucket) func(bindings.Ops) {
 
 // Magnitudes comes before the first step of a model with DoRA.
 func (p *Placed) Magnitudes(ops bindings.Ops) {
-	nn.InitMagnitudes(p.Reading(ops), p.Model.Decoder)
+	nn.InitMagnitudes(p.Reading(ops), p.Model.Linears())
 }
 
 // Update ends a step.

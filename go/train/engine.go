@@ -89,7 +89,7 @@ func (e *Engine) Init() error {
 			return err
 		}
 	}
-	if e.Model.Decoder.HasMagnitudes() {
+	if nn.HasMagnitudes(e.Model.Linears()) {
 		return e.launch("magnitudes", nn.Bucket{}, e.Placed.Magnitudes)
 	}
 	return nil

@@ -18,7 +18,7 @@ func (c Config) trainModules(m *model.Model, adapted []*nn.Linear) error {
 		return nil
 	}
 	for _, t := range c.Modules {
-		if m.Config.Tied && (saved("lm_head", t) || saved("model.embed_tokens", t)) {
+		if m.Decoder != nil && m.Config.Tied && (saved("lm_head", t) || saved("model.embed_tokens", t)) {
 			m.Untie()
 		}
 	}
