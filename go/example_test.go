@@ -125,7 +125,7 @@ func ExampleMerge() {
 		return
 	}
 	merged := filepath.Join(dir, "merged")
-	if err := graft.Merge(context.Background(), run.Base.Dir, result.Output, 1, merged); err != nil {
+	if err := graft.Merge(context.Background(), run.Base.Dir, []graft.Weighted{{Dir: result.Output, Weight: 1}}, merged); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -7,16 +7,17 @@ import (
 	"github.com/graftlm/graft/go/model"
 )
 
-// Merge writes the base with an adapter added to its weights as a new model
-// directory. Everything else of the base is copied byte for byte.
-func Merge(ctx context.Context, base, adapter string, scale float64, out string) error {
+// Merge writes the base with adapters added to its weights, each with its own
+// weight, as a new model directory. Everything else of the base is copied byte
+// for byte.
+func Merge(ctx context.Context, base string, adapters []Weighted, out string) error {
 	b, err := OpenBase(base, "auto")
 	if err != nil {
 		return err
 	}
 	defer b.Close()
 	m := model.New(b.Config)
-	_, values, err := Attach(m, adapter, scale)
+	values, err := stack(m, adapters, false)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -19,20 +18,16 @@ import (
 	"github.com/graftlm/graft/go/safetensors"
 )
 
-// adapterOf splits A:0.5 into a directory and a scale.
-func adapterOf(s string) (dir string, scale float64, err error) {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return s, 1, nil
+// weighted reads the values of --adapter.
+func weighted(texts []string) (all []graft.Weighted, err error) {
+	for _, t := range texts {
+		w, err := graft.ParseWeighted(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
 	}
-	f, err := strconv.ParseFloat(s[i+1:], 64)
-	if err != nil {
-		return s, 1, nil // a path with a colon
-	}
-	if !(f > 0 && f < 1e6) {
-		return "", 0, failure.Usage("--adapter %s: the scale must be above 0", s)
-	}
-	return s[:i], f, nil
+	return all, nil
 }
 
 func mergeCommand() *cli.Command {
@@ -41,18 +36,18 @@ func mergeCommand() *cli.Command {
 		Description: "graft merge --model ./SmolLM2-135M --adapter runs/x/adapter --out merged",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "model", Usage: "the base `DIR`", Required: true},
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter `DIR`, or DIR:SCALE", Required: true},
+			&cli.StringSliceFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:WEIGHT; may be repeated, then they add up", Required: true},
 			&cli.StringFlag{Name: "out", Usage: "the new model `DIR`", Required: true},
 		},
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			dir, scale, err := adapterOf(c.String("adapter"))
+			all, err := weighted(c.StringSlice("adapter"))
 			if err != nil {
 				return err
 			}
-			if err := graft.Merge(c.Context, c.String("model"), dir, scale, c.String("out")); err != nil {
+			if err := graft.Merge(c.Context, c.String("model"), all, c.String("out")); err != nil {
 				return err
 			}
 			fmt.Println(c.String("out"))
