@@ -162,7 +162,7 @@ func (c Config) Attach(m *model.Model, seed uint64) error {
 }
 
 func (c Config) attach(m *model.Model, l *nn.Linear, seed uint64, site uint32) error {
-	r, scale := c.rank(l.Name)
+	r, scale := c.Rank(l.Name)
 	if most := min(l.In(), l.Out()); r > most && !c.read {
 		return failure.Config("method.r: %d exceeds %d, the smaller side of %s", r, most, l.Name)
 	}

@@ -107,7 +107,10 @@ func (c Config) Save(w method.Writer, m *model.Model, values method.Values) erro
 	return method.WriteTensors(w, method.WeightsFile, tensors)
 }
 
-// peft is the settings as a file has them.
+// PEFT is the settings as adapter_config.json has them, with the kinds of
+// layers that the file has.
+func (c Config) PEFT(targets []string) any { return c.peft(targets) }
+
 func (c Config) peft(targets []string) peft {
 	p := peft{
 		AlphaPattern: orEmpty(c.AlphaPattern), BaseModel: c.BaseModel, Bias: "none", InferenceMode: true, Init: true,

@@ -91,8 +91,8 @@ func names(m *model.Model) string {
 	return strings.Join(all, ", ")
 }
 
-// rank gives r and the scale of a layer after the patterns.
-func (c Config) rank(path string) (int, float64) {
+// Rank gives r and the scale of a layer after the patterns.
+func (c Config) Rank(path string) (int, float64) {
 	r, alpha := c.R, c.Alpha
 	if v, ok := pattern(c.RankPattern, path); ok {
 		r = v
