@@ -76,7 +76,7 @@ func newApp() *cli.App {
 			"   graft chat MODEL --adapter runs/x/adapter",
 		Commands: []*cli.Command{
 			trainCommand(), planCommand(), dataCommand(), evalCommand(),
-			generateCommand(), chatCommand(), mergeCommand(), quantizeCommand(),
+			generateCommand(), chatCommand(), mergeCommand(), adapterCommand(), quantizeCommand(),
 			inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(), templateCommand(),
 			configCommand(), completionCommand(), versionCommand(),
 		},
