@@ -52,11 +52,26 @@ type Ops interface {
 	// Set only).
 	LayerNormBackward(dx Tensor, how Write, dw, dbias, dy, mean, rstd Tensor, a LayerNormArgs)
 
-	// Linear is y = x·Wᵀ + bias + Σ_adapters xa·Bᵀ with xa = scale·drop(x)·Aᵀ,
+	// Linear is y = x·Wᵀ + bias + Σ_adapters xa·Bᵀ with xa = gate·scale·drop(x)·Aᵀ,
 	// which is kept for the backward pass. y [T, out].
 	Linear(y Tensor, l LinearArgs)
 	// LinearBackward gives the gradients that are valid in g from dy [T, out].
 	LinearBackward(g LinearGrads, how Write, dy Tensor, l LinearArgs)
+
+	// Dropout is y = D·x with the mask of d, or (I−D)·x with rest: what drop
+	// leaves over. Both are their own derivative. y, x [T, n].
+	Dropout(y Tensor, how Write, x Tensor, d Dropout, rest bool)
+	// WeightNorm is norm[o] = ‖W[o] + scale·(B·A)[o]‖₂, the length of each row
+	// of an adapted weight (DoRA, arXiv 2402.09353). Everything is float32, W as
+	// it is stored; A [r, in], B [out, r], norm [out].
+	WeightNorm(norm Tensor, w Weight, a, b Tensor, scale float64)
+	// Magnitude is y = residual + (1 + gate·(m/norm − 1))·z + bias, column by
+	// column of z: DoRA's output, z being that of the adapted weight. Rounded
+	// once. y, z [T, out]; y may be z or the residual.
+	Magnitude(y Tensor, a MagnitudeArgs)
+	// MagnitudeBackward writes dz and adds to dm, each where it is valid. The
+	// norm counts as a constant, as in §4.3 of the paper and in PEFT.
+	MagnitudeBackward(dz, dm, dy Tensor, a MagnitudeArgs)
 
 	// RoPETable writes table [T, dim] = [cos | sin] of position·frequency,
 	// times scale, for dim/2 frequencies. Angles are float32; the values are
@@ -271,9 +286,12 @@ type LinearArgs struct {
 // LowRank is one adapter of a linear layer (LoRA, arXiv 2106.09685).
 type LowRank struct {
 	A, B  Tensor // [r, in], [out, r], float32
-	XA    Tensor // [T, r]: scale·drop(x)·Aᵀ in the type of x, written by Linear; read for DB
+	XA    Tensor // [T, r]: gate·scale·drop(x)·Aᵀ in the type of x, written by Linear; read for DB
 	Scale float64
 	Drop  Dropout
+	// Gate is the weight of the adapter for each token, beside Scale: so that
+	// rows of one batch have different adapters. [T] float32; absent: 1.
+	Gate Tensor
 }
 
 // LinearGrads are the outputs of LinearBackward; each may be absent. DX
@@ -292,6 +310,15 @@ type Dropout struct {
 	P    float64 // 0: none
 	Site uint32  // which layer
 	Seed Tensor  // [4] u32: key low, key high, step, micro-batch
+}
+
+// MagnitudeArgs are the inputs of Magnitude; the same value serves forward and
+// backward, where Residual and Bias are not looked at, and Z only for dm.
+type MagnitudeArgs struct {
+	Z, Residual Tensor // [T, out]; Residual may be absent
+	M, Norm     Tensor // [out], float32
+	Bias        Tensor // [out], in the type of z or float32; may be absent
+	Gate        Tensor // [T], float32; absent: 1
 }
 
 // Threshold: an element is kept where its 32 random bits are not below.

@@ -149,7 +149,9 @@ func Attach(m *model.Model, dir string, scale float64) (method.Method, map[strin
 		if !ok {
 			return nil, nil, failure.Usage("%s is a %s adapter, which has no scale; load it without one", dir, how.Name())
 		}
-		how = s.Scaled(scale)
+		if how, err = s.Scaled(scale); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := how.Attach(m, 0); err != nil {
 		return nil, nil, failure.As(failure.ErrData, err)

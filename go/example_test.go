@@ -125,7 +125,7 @@ func ExampleMerge() {
 		return
 	}
 	merged := filepath.Join(dir, "merged")
-	if _, err := graft.Merge(context.Background(), graft.MergeOptions{Model: run.Base.Dir, Adapter: result.Output, Out: merged}); err != nil {
+	if _, err := graft.Merge(context.Background(), graft.MergeOptions{Model: run.Base.Dir, Adapters: []graft.Weighted{{Dir: result.Output, Weight: 1}}, Out: merged}); err != nil {
 		fmt.Println(err)
 		return
 	}

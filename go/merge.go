@@ -13,8 +13,8 @@ import (
 
 // MergeOptions say what is merged into what.
 type MergeOptions struct {
-	Model, Adapter, Out string  // directories
-	Scale               float64 // of the adapter; 0: 1
+	Model, Out string     // directories
+	Adapters   []Weighted // added to each other, each with its own weight
 	// Dequantized merges onto the decoded NF4 base that a QLoRA adapter was
 	// trained on, instead of the weights of the checkpoint. A checkpoint in
 	// four bits has nothing else.
@@ -42,7 +42,7 @@ type Merged struct {
 // sampleTokens is the length of a sample of Drift.
 const sampleTokens = 64
 
-// Merge writes the base with an adapter added to its weights as a new model
+// Merge writes the base with adapters added to its weights as a new model
 // directory; everything else of the base is copied byte for byte. Then it
 // measures what the merge changed. A drift beyond MaxKL is failure.ErrDrift;
 // the directory stays.
@@ -52,9 +52,6 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 		return r, err
 	}
 	defer b.Close()
-	if o.Scale == 0 {
-		o.Scale = 1
-	}
 	if o.TrainedOn == "" && o.Dequantized {
 		o.TrainedOn = model.QuantNF4
 	}
@@ -101,7 +98,7 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 // adapted is a model of the base with the adapter, stored as it was trained.
 func (b *Base) adapted(o MergeOptions) (*model.Model, map[string][]float32, error) {
 	m := model.New(b.Config)
-	_, values, err := Attach(m, o.Adapter, o.Scale)
+	values, err := stack(m, o.Adapters, false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,9 +13,10 @@ import (
 
 // SpeakerOptions says how a model is opened for generation.
 type SpeakerOptions struct {
-	Model     string // directory
-	Adapter   string // directory; "" for none
-	Scale     float64
+	Model string // directory
+	// Adapters are added to each other with their weights. With more than one
+	// the weights can change: see Speaker.Mix.
+	Adapters  []Weighted
 	Device    string
 	Threads   int
 	DType     string
@@ -30,6 +31,26 @@ type SpeakerOptions struct {
 type Speaker struct {
 	Base *Base
 	Text generate.Text
+
+	adapters adapterSet // empty unless several are loaded
+}
+
+// Mix gives the weights of adapters for generate.Params.Mixes from a text:
+// "A:0.7,B:0.3", "none", or "" for those that the adapters were loaded with. A
+// name is a loaded directory, or the last parts of it.
+func (s *Speaker) Mix(text string) (generate.Mix, error) {
+	if len(s.adapters.loaded) == 0 {
+		return nil, failure.Usage("adapters can be chosen and weighed where several are loaded; name each with --adapter")
+	}
+	return s.adapters.mix(text)
+}
+
+// Adapters names the adapters that Mix can weigh.
+func (s *Speaker) Adapters() (names []string) {
+	for _, a := range s.adapters.loaded {
+		names = append(names, a.Dir)
+	}
+	return names
 }
 
 // OpenSpeaker loads a model, and an adapter if one is named.
@@ -51,14 +72,16 @@ func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
 	}
 	m := model.New(b.Config)
 	var values map[string][]float32
-	if o.Adapter != "" {
-		scale := o.Scale
-		if scale == 0 {
-			scale = 1
-		}
+	var adapters adapterSet
+	if live := len(o.Adapters) > 1; len(o.Adapters) > 0 {
 		var err error
-		if _, values, err = Attach(m, o.Adapter, scale); err != nil {
+		if values, err = stack(m, o.Adapters, live); err != nil {
 			return nil, err
+		}
+		if live {
+			if adapters, err = newAdapterSet(o.Adapters); err != nil {
+				return nil, err
+			}
 		}
 	}
 	backend := o.Backend
@@ -75,7 +98,7 @@ func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
 		return nil, err
 	}
 	g, err := generate.Open(ctx, backend, generate.Options{
-		Model: m, Types: b.Types, MaxTokens: o.MaxTokens, Sequences: o.Sequences, Source: b.Files, Adapter: values,
+		Model: m, Types: b.Types, MaxTokens: o.MaxTokens, Sequences: o.Sequences, Source: b.Files, Adapter: values, Adapters: len(adapters.loaded),
 		Progress: func(done, total int64) {
 			if o.Progress != nil {
 				o.Progress("loading the model", done, total)
@@ -85,7 +108,7 @@ func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Speaker{b, generate.Text{Generator: g, Tokenizer: b.Tokenizer}}, nil
+	return &Speaker{b, generate.Text{Generator: g, Tokenizer: b.Tokenizer}, adapters}, nil
 }
 
 // Encode gives the tokens of a plain prompt.

@@ -118,6 +118,66 @@ func (d *Device) RMSNormBackward(dx bindings.Tensor, how bindings.Write, dw, dy,
 	c.done(0)
 }
 
+func (d *Device) Dropout(y bindings.Tensor, how bindings.Write, x bindings.Tensor, p bindings.Dropout, rest bool) {
+	c := d.call("dropout")
+	c.reads("x", x, floats, -1, -1)
+	c.gradient("y", y, how, of(x.DType), x.Rows(), x.Cols())
+	c.reads("seed", p.Seed, words, 4)
+	if !y.Valid() {
+		c.fail("y is missing")
+	}
+	if p.P < 0 || p.P >= 1 {
+		c.fail("dropout with probability %g", p.P)
+	}
+	c.done(0)
+}
+
+// WeightNorm takes 2·r·in·out operations for B·A and as many again of r = 1.
+func (d *Device) WeightNorm(norm bindings.Tensor, w bindings.Weight, a, b bindings.Tensor, scale float64) {
+	c := d.call("weight_norm")
+	t := norm.DType
+	if !w.NF4() {
+		t = w.Data.DType
+	}
+	c.weight(w, t)
+	c.reads("A", a, stat(t), -1, w.In)
+	c.reads("B", b, stat(t), w.Out, a.Rows())
+	c.writes("norm", norm, stat(t), w.Out)
+	c.done(product(w.Out, w.In, a.Rows()+1))
+}
+
+func (d *Device) Magnitude(y bindings.Tensor, a bindings.MagnitudeArgs) {
+	c := d.call("magnitude")
+	t := a.Z.DType
+	c.reads("z", a.Z, floats, -1, -1)
+	c.magnitude(a, a.Z)
+	c.mayRead("residual", a.Residual, of(t), a.Z.Rows(), a.Z.Cols())
+	c.mayRead("bias", a.Bias, param(t), a.Z.Cols())
+	c.writes("y", y, of(t), a.Z.Rows(), a.Z.Cols())
+	c.may(y, a.Z)
+	c.may(y, a.Residual)
+	c.done(0)
+}
+
+func (d *Device) MagnitudeBackward(dz, dm, dy bindings.Tensor, a bindings.MagnitudeArgs) {
+	c := d.call("magnitude_backward")
+	c.reads("dy", dy, floats, -1, -1)
+	c.magnitude(a, dy)
+	if dm.Valid() {
+		c.reads("z", a.Z, of(dy.DType), dy.Rows(), dy.Cols())
+	}
+	c.mayWrite("dz", dz, of(dy.DType), dy.Rows(), dy.Cols())
+	c.mayAdd("dm", dm, stat(dy.DType), dy.Cols())
+	c.done(0)
+}
+
+// magnitude checks what both passes read beside activations like z.
+func (c *call) magnitude(a bindings.MagnitudeArgs, z bindings.Tensor) {
+	c.reads("m", a.M, stat(z.DType), z.Cols())
+	c.reads("norm", a.Norm, stat(z.DType), z.Cols())
+	c.mayRead("gate", a.Gate, stat(z.DType), z.Rows())
+}
+
 func (d *Device) RoPETable(table, positions, freq bindings.Tensor, scale float64) {
 	c := d.call("rope_table")
 	c.reads("positions", positions, ints, -1)

@@ -50,6 +50,10 @@ func (d *Device) Linear(y bindings.Tensor, l bindings.LinearArgs) {
 func (c *call) adapter(a bindings.LowRank, t bindings.DType, w bindings.Weight) {
 	c.reads("A", a.A, stat(t), -1, w.In)
 	c.reads("B", a.B, stat(t), w.Out, a.A.Rows())
+	c.mayRead("gate", a.Gate, stat(t), -1)
+	if a.Gate.Valid() && a.Gate.Rows() != a.XA.Rows() {
+		c.fail("gate has %d rows and xa %d", a.Gate.Rows(), a.XA.Rows())
+	}
 	if a.Drop.P < 0 || a.Drop.P >= 1 {
 		c.fail("dropout with probability %g", a.Drop.P)
 	}

@@ -58,10 +58,7 @@ func (d *device) lowRank(adapters []bindings.LowRank, da, db []bindings.Tensor) 
 	for i, a := range adapters {
 		list[i] = C.graft_low_rank{
 			a: d.tensor(a.A), b: d.tensor(a.B), xa: d.tensor(a.XA), scale: C.float(a.Scale),
-			drop: C.graft_dropout{
-				p: C.float(a.Drop.P), threshold: C.uint32_t(a.Drop.Threshold()), site: C.uint32_t(a.Drop.Site),
-				seed: d.tensor(a.Drop.Seed),
-			},
+			drop: d.dropout(a.Drop), gate: d.tensor(a.Gate),
 		}
 		if i < len(da) {
 			list[i].da = d.tensor(da[i])
@@ -71,6 +68,12 @@ func (d *device) lowRank(adapters []bindings.LowRank, da, db []bindings.Tensor) 
 		}
 	}
 	return d.adapters, C.int64_t(n)
+}
+
+func (d *device) dropout(p bindings.Dropout) C.graft_dropout {
+	return C.graft_dropout{
+		p: C.float(p.P), threshold: C.uint32_t(p.Threshold()), site: C.uint32_t(p.Site), seed: d.tensor(p.Seed),
+	}
 }
 
 func flag(b bool) C.int32_t {

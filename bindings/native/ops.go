@@ -102,6 +102,40 @@ func (d *device) LinearBackward(g bindings.LinearGrads, how bindings.Write, dy b
 	}
 }
 
+func (d *device) Dropout(y bindings.Tensor, how bindings.Write, x bindings.Tensor, p bindings.Dropout, rest bool) {
+	args := C.graft_dropout_args{y: d.tensor(y), x: d.tensor(x), drop: d.dropout(p), accumulate: flag(bool(how)), rest: flag(rest)}
+	if d.ready("dropout", C.graft_has_dropout(d.api)) {
+		d.fail("dropout", d.take(C.graft_call_dropout(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) WeightNorm(norm bindings.Tensor, w bindings.Weight, a, b bindings.Tensor, scale float64) {
+	args := C.graft_weight_norm_args{norm: d.tensor(norm), w: d.weight(w), a: d.tensor(a), b: d.tensor(b), scale: C.float(scale)}
+	if d.ready("weight_norm", C.graft_has_weight_norm(d.api)) {
+		d.fail("weight_norm", d.take(C.graft_call_weight_norm(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) Magnitude(y bindings.Tensor, a bindings.MagnitudeArgs) {
+	args := C.graft_magnitude_args{
+		y: d.tensor(y), z: d.tensor(a.Z), residual: d.tensor(a.Residual), m: d.tensor(a.M), norm: d.tensor(a.Norm),
+		bias: d.tensor(a.Bias), gate: d.tensor(a.Gate),
+	}
+	if d.ready("magnitude", C.graft_has_magnitude(d.api)) {
+		d.fail("magnitude", d.take(C.graft_call_magnitude(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) MagnitudeBackward(dz, dm, dy bindings.Tensor, a bindings.MagnitudeArgs) {
+	args := C.graft_magnitude_backward_args{
+		dz: d.tensor(dz), dm: d.tensor(dm), dy: d.tensor(dy), z: d.tensor(a.Z), m: d.tensor(a.M), norm: d.tensor(a.Norm),
+		gate: d.tensor(a.Gate),
+	}
+	if d.ready("magnitude_backward", C.graft_has_magnitude_backward(d.api)) {
+		d.fail("magnitude_backward", d.take(C.graft_call_magnitude_backward(d.api, d.context, &args)))
+	}
+}
+
 func (d *device) RoPETable(table, positions, freq bindings.Tensor, scale float64) {
 	args := C.graft_rope_table_args{table: d.tensor(table), positions: d.tensor(positions), freq: d.tensor(freq), scale: C.float(scale)}
 	if d.ready("rope_table", C.graft_has_rope_table(d.api)) {

@@ -55,6 +55,10 @@ GRAFT_TRAMPOLINE(pool)
 GRAFT_TRAMPOLINE(pool_backward)
 GRAFT_TRAMPOLINE(classification_loss)
 GRAFT_TRAMPOLINE(adamw8)
+GRAFT_TRAMPOLINE(dropout)
+GRAFT_TRAMPOLINE(weight_norm)
+GRAFT_TRAMPOLINE(magnitude)
+GRAFT_TRAMPOLINE(magnitude_backward)
 #undef GRAFT_TRAMPOLINE
 
 #endif

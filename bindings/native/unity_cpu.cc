@@ -20,6 +20,8 @@
 #include "../../csrc/cpu/dropout.cc"
 #include "../../csrc/cpu/linear.cc"
 #include "../../csrc/cpu/linear_backward.cc"
+#include "../../csrc/cpu/weight_norm.cc"
+#include "../../csrc/cpu/magnitude.cc"
 #include "../../csrc/cpu/cross_entropy.cc"
 #include "../../csrc/cpu/optimizer.cc"
 #include "../../csrc/cpu/sample.cc"

@@ -13,7 +13,7 @@ func parts(l bindings.LinearArgs, more ...bindings.Tensor) []bindings.Tensor {
 	}
 	more = append(more, l.X, l.Bias, l.Scratch)
 	for _, a := range l.Adapters {
-		more = append(more, a.A, a.B, a.XA, a.Drop.Seed)
+		more = append(more, a.A, a.B, a.XA, a.Drop.Seed, a.Gate)
 	}
 	return more
 }
@@ -54,20 +54,30 @@ func (d *device[F]) Linear(y bindings.Tensor, l bindings.LinearArgs) {
 	d.store(y, to)
 }
 
-// adapterInput computes xa = scale·drop(x)·Aᵀ and gives it as it was stored.
+// adapterInput computes xa = gate·scale·drop(x)·Aᵀ and gives it as it was stored.
 func (d *device[F]) adapterInput(a bindings.LowRank, x bindings.Tensor) []F {
 	rows, in, r := x.Rows(), x.Cols(), a.A.Rows()
 	xa, from, down := d.load(a.XA), d.dropped(x, a.Drop), rounded(x.DType, d.load(a.A))
 	for i := range rows {
 		for k := range r {
-			xa[i*r+k] = round(x.DType, F(a.Scale*dot(down[k*in:(k+1)*in], from[i*in:])))
+			xa[i*r+k] = d.gated(a, x.DType, i, a.Scale*dot(down[k*in:(k+1)*in], from[i*in:]))
 		}
 	}
 	d.store(a.XA, xa)
 	return xa
 }
 
-// LinearBackward: dx = dy·W + drop'(ds·A) with ds = scale·dy·B; dA = dsᵀ·drop(x),
+// gated is an element of row i of xa, or of its gradient, as it is stored: the
+// gate multiplies what was rounded.
+func (d *device[F]) gated(a bindings.LowRank, t bindings.DType, i int, v float64) F {
+	x := round(t, F(v))
+	if a.Gate.Valid() {
+		x = round(t, x*d.load(a.Gate)[i])
+	}
+	return x
+}
+
+// LinearBackward: dx = dy·W + drop'(ds·A) with ds = gate·scale·dy·B; dA = dsᵀ·drop(x),
 // dB = dyᵀ·xa, dW = dyᵀ·x, dbias = Σ dy.
 func (d *device[F]) LinearBackward(g bindings.LinearGrads, how bindings.Write, dy bindings.Tensor, l bindings.LinearArgs) {
 	d.types.LinearBackward(g, how, dy, l)
@@ -114,7 +124,7 @@ func (d *device[F]) LinearBackward(g bindings.LinearGrads, how bindings.Write, d
 				axpy(sum, float64(gy[i*out+o]), up[o*r:])
 			}
 			for k := range sum {
-				ds[i*r+k] = round(t, F(a.Scale*sum[k]))
+				ds[i*r+k] = d.gated(a, t, i, a.Scale*sum[k])
 			}
 		}
 		if n < len(g.DA) && g.DA[n].Valid() {

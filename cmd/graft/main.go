@@ -76,9 +76,9 @@ func newApp() *cli.App {
 			"   graft chat MODEL --adapter runs/x/adapter",
 		Commands: []*cli.Command{
 			trainCommand(), planCommand(), compareCommand(), dataCommand(), evalCommand(),
-			generateCommand(), chatCommand(), classifyCommand(), mergeCommand(), quantizeCommand(), inspectCommand(),
-			devicesCommand(), selfcheckCommand(), tokenizerCommand(), tokenizeCommand(), templateCommand(),
-			configCommand(), completionCommand(), versionCommand(),
+			generateCommand(), chatCommand(), classifyCommand(), mergeCommand(), quantizeCommand(),
+			adapterCommand(), inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(),
+			tokenizeCommand(), templateCommand(), configCommand(), completionCommand(), versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

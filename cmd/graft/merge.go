@@ -21,7 +21,7 @@ func mergeCommand() *cli.Command {
 			"onto the decoded weights that it was trained on.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "model", Usage: "the base `DIR`", Required: true},
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter `DIR`, or DIR:SCALE", Required: true},
+			&cli.StringSliceFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:WEIGHT; may be repeated, then they add up", Required: true},
 			&cli.StringFlag{Name: "out", Usage: "the new model `DIR`", Required: true},
 			&cli.StringFlag{Name: "onto", Value: "original", Usage: "original: the weights of the checkpoint; dequant: decoded from nf4"},
 			&cli.StringFlag{Name: "trained-on", Usage: "none or nf4: how the base was stored in training, which drift is measured from (default: as --onto says)"},
@@ -45,7 +45,7 @@ func merge(c *cli.Context) error {
 		MaxKL: c.Float64("max-kl"), Device: c.String("device"), TrainedOn: model.Quantization(c.String("trained-on")),
 	}
 	var err error
-	if o.Adapter, o.Scale, err = adapterOf(c.String("adapter")); err != nil {
+	if o.Adapters, err = weighted(c.StringSlice("adapter")); err != nil {
 		return err
 	}
 	for flag, to := range map[string]struct {

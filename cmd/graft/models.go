@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -19,20 +18,16 @@ import (
 	"github.com/graftlm/graft/go/safetensors"
 )
 
-// adapterOf splits A:0.5 into a directory and a scale.
-func adapterOf(s string) (dir string, scale float64, err error) {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return s, 1, nil
+// weighted reads the values of --adapter.
+func weighted(texts []string) (all []graft.Weighted, err error) {
+	for _, t := range texts {
+		w, err := graft.ParseWeighted(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
 	}
-	f, err := strconv.ParseFloat(s[i+1:], 64)
-	if err != nil {
-		return s, 1, nil // a path with a colon
-	}
-	if !(f > 0 && f < 1e6) {
-		return "", 0, failure.Usage("--adapter %s: the scale must be above 0", s)
-	}
-	return s[:i], f, nil
+	return all, nil
 }
 
 func inspectCommand() *cli.Command {

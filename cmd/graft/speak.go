@@ -20,7 +20,7 @@ import (
 // speakFlags are those of generate and chat.
 func speakFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:SCALE"},
+		&cli.StringSliceFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:WEIGHT; may be repeated, then they add up"},
 		&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N or reference"},
 		&cli.StringFlag{Name: "dtype", Value: "auto", Usage: "auto, f32 or bf16"},
 		&cli.StringFlag{Name: "quant", Value: "auto", Usage: "auto, none or nf4: how linear layers are stored, as model.quant"},
@@ -49,11 +49,10 @@ func openSpeaker(c *cli.Context) (*graft.Speaker, generate.Params, error) {
 		Model: dir, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"),
 		Quant: model.Quantization(c.String("quant")), Progress: newLoading(),
 	}
-	if a := c.String("adapter"); a != "" {
-		if o.Adapter, o.Scale, err = adapterOf(a); err != nil {
-			return nil, p, err
-		}
+	if o.Adapters, err = weighted(c.StringSlice("adapter")); err != nil {
+		return nil, p, err
 	}
+	o.Sequences = c.Int("batch")
 	s, err := graft.OpenSpeaker(c.Context, o)
 	return s, p, err
 }
@@ -62,10 +61,13 @@ func generateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "generate", Usage: "continue a prompt, or answer each line of a file", ArgsUsage: "MODEL",
 		Description: "graft generate ./SmolLM2-135M --prompt 'Once upon a time' --temperature 0.8 --seed 1\n" +
-			"graft generate ./SmolLM2-135M --adapter runs/x/adapter --input prompts.jsonl --json",
+			"graft generate ./SmolLM2-135M --adapter runs/x/adapter --input prompts.jsonl --json\n" +
+			"graft generate ./SmolLM2-135M --adapter a:0.7 --adapter b:0.3 --prompt 'Once upon a time'\n" +
+			"A line of the input may choose among several: {\"prompt\": \"…\", \"adapter\": \"a\"}, \"a:0.5,b:0.5\" or \"none\".",
 		Flags: speakFlags(
 			&cli.StringFlag{Name: "prompt", Usage: "the `TEXT` to continue"},
 			&cli.StringFlag{Name: "input", Usage: "a `FILE` of {\"prompt\": …} lines, or - for stdin"},
+			&cli.IntFlag{Name: "batch", Value: 1, Usage: "lines of the input answered at once"},
 			jsonFlag(),
 		),
 		Action: func(c *cli.Context) error {
@@ -78,46 +80,72 @@ func generateCommand() *cli.Command {
 			}
 			defer s.Close()
 			p.StopTokens = s.Base.StopTokens()
-			prompts := []string{c.String("prompt")}
+			prompts := []asked{{Prompt: c.String("prompt")}}
 			if f := c.String("input"); f != "" {
 				if prompts, err = readPrompts(f); err != nil {
 					return err
 				}
 			}
-			for _, text := range prompts {
-				if err := answer(c, s, p, text); err != nil {
-					return err
-				}
-			}
-			return nil
+			return answer(c, s, p, prompts)
 		},
 	}
 }
 
-func answer(c *cli.Context, s *graft.Speaker, p generate.Params, text string) error {
-	ids, err := s.Encode(text)
-	if err != nil {
-		return err
+// answer answers prompts, as many at once as fit, each with the adapters that
+// it asks for. The text of a single one is printed as it comes.
+func answer(c *cli.Context, s *graft.Speaker, p generate.Params, prompts []asked) error {
+	var ids [][]int32
+	for _, a := range prompts {
+		tokens, err := s.Encode(a.Prompt)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, tokens)
+		if a.Adapter != "" || len(s.Adapters()) > 0 {
+			mix, err := s.Mix(a.Adapter)
+			if err != nil {
+				return err
+			}
+			p.Mixes = append(p.Mixes, mix)
+		}
 	}
-	asJSON := c.Bool("json")
-	done, err := s.Text.Generate(c.Context, [][]int32{ids}, p, c.StringSlice("stop"), func(_ int, piece string) {
-		if !asJSON {
+	asJSON, stream := c.Bool("json"), !c.Bool("json") && len(prompts) == 1
+	done, err := s.Text.Generate(c.Context, ids, p, c.StringSlice("stop"), func(_ int, piece string) {
+		if stream {
 			fmt.Print(piece)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if !asJSON {
-		fmt.Println()
-		return nil
-	}
 	e := json.NewEncoder(os.Stdout)
 	e.SetEscapeHTML(false)
-	return e.Encode(map[string]any{"prompt": text, "completion": done[0].Text, "reason": done[0].Reason, "tokens": len(done[0].Tokens)})
+	for i, d := range done {
+		switch {
+		case asJSON:
+			line := map[string]any{"prompt": prompts[i].Prompt, "completion": d.Text, "reason": d.Reason, "tokens": len(d.Tokens)}
+			if prompts[i].Adapter != "" {
+				line["adapter"] = prompts[i].Adapter
+			}
+			if err := e.Encode(line); err != nil {
+				return err
+			}
+		case stream:
+			fmt.Println()
+		default:
+			fmt.Println(d.Text)
+		}
+	}
+	return nil
 }
 
-func readPrompts(path string) ([]string, error) {
+// asked is a line of the input.
+type asked struct {
+	Prompt  string
+	Adapter string // "" for what was loaded
+}
+
+func readPrompts(path string) ([]asked, error) {
 	var in io.Reader = os.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -129,7 +157,7 @@ func readPrompts(path string) ([]string, error) {
 		defer f.Close()
 		in = f
 	}
-	var prompts []string
+	var prompts []asked
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 64<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -137,12 +165,13 @@ func readPrompts(path string) ([]string, error) {
 			continue
 		}
 		var r struct {
-			Prompt *string `json:"prompt"`
+			Prompt  *string `json:"prompt"`
+			Adapter string  `json:"adapter"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil || r.Prompt == nil {
 			return nil, failure.Data("%s:%d: want {\"prompt\": \"…\"}", path, n)
 		}
-		prompts = append(prompts, *r.Prompt)
+		prompts = append(prompts, asked{*r.Prompt, r.Adapter})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, failure.Data("%s: %w", path, err)
@@ -156,7 +185,7 @@ func readPrompts(path string) ([]string, error) {
 func chatCommand() *cli.Command {
 	return &cli.Command{
 		Name: "chat", Usage: "talk to a model", ArgsUsage: "MODEL",
-		Description: "graft chat ./SmolLM2-135M-Instruct --adapter runs/x/adapter\nIn the conversation: /clear begins anew, /quit ends.",
+		Description: "graft chat ./SmolLM2-135M-Instruct --adapter runs/x/adapter\nIn the conversation: /clear begins anew, /quit ends; with several adapters /adapter a:0.5,b:0.5 (or none) changes them.",
 		Flags: speakFlags(
 			&cli.StringFlag{Name: "template", Value: "tokenizer", Usage: "the model's own, a built-in name, or a .jinja file"},
 			&cli.StringFlag{Name: "system", Usage: "the system message"},
@@ -172,6 +201,13 @@ func chatCommand() *cli.Command {
 				return err
 			}
 			talk.Stop = c.StringSlice("stop")
+			if len(s.Adapters()) > 0 {
+				mix, err := s.Mix("")
+				if err != nil {
+					return err
+				}
+				talk.Params.Mixes = []generate.Mix{mix}
+			}
 			start := talk.Conversation
 			lines := bufio.NewScanner(os.Stdin)
 			lines.Buffer(nil, 1<<20)
@@ -181,7 +217,17 @@ func chatCommand() *cli.Command {
 					fmt.Fprintln(os.Stderr)
 					return lines.Err()
 				}
-				switch line := strings.TrimSpace(lines.Text()); line {
+				line := strings.TrimSpace(lines.Text())
+				if text, ok := strings.CutPrefix(line, "/adapter"); ok {
+					mix, err := s.Mix(strings.TrimSpace(text))
+					if err != nil {
+						fmt.Fprintln(os.Stderr, err)
+						continue
+					}
+					talk.Params.Mixes = []generate.Mix{mix}
+					continue
+				}
+				switch line {
 				case "":
 				case "/quit", "/exit":
 					return nil

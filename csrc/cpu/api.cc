@@ -123,6 +123,10 @@ graft_api make_table() {
     GRAFT_ENTRY(pool_backward);
     GRAFT_ENTRY(classification_loss);
     GRAFT_ENTRY(adamw8);
+    GRAFT_ENTRY(dropout);
+    GRAFT_ENTRY(weight_norm);
+    GRAFT_ENTRY(magnitude);
+    GRAFT_ENTRY(magnitude_backward);
     return api;
 }
 

@@ -22,6 +22,17 @@ graft_status* product(graft_context* context, const graft_tensor& c, const Opera
     return gemm(context, g);
 }
 
+void gate_rows(graft_context* context, const graft_tensor& xa, const graft_tensor& gate) {
+    if (!given(gate)) return;
+    GRAFT_BY_TYPE(xa, T, for_rows(context, rows(xa), cols(xa), [&](Range r) {
+        for (int64_t t = r.begin; t < r.end; t++)
+            for (int64_t k = 0; k < cols(xa); k++) {
+                T* x = data<T>(xa) + t * xa.pitch + k;
+                put(x, widen(*x) * data<const float>(gate)[t]);
+            }
+    }));
+}
+
 graft_status* check_linear(const graft_tensor& x, int64_t tokens, graft_dtype type, const graft_weight& w,
                            const graft_low_rank* adapters, int64_t num_adapters) {
     GRAFT_TRY(check_optional("x", x, 1u << type, tokens, w.in));
@@ -36,6 +47,7 @@ graft_status* check_linear(const graft_tensor& x, int64_t tokens, graft_dtype ty
         GRAFT_TRY(check_optional("dA", l->da, kF32, r, w.in));
         GRAFT_TRY(check_optional("dB", l->db, kF32, w.out, r));
         if (l->drop.p > 0) GRAFT_TRY(check_flat("seed of dropout", l->drop.seed, kU32, 4));
+        if (given(l->gate)) GRAFT_TRY(check_flat("gate", l->gate, kF32, tokens));
     }
     if (rank > kMaxRank)
         return error(GRAFT_UNIMPLEMENTED, "adapters of rank %lld together, expected at most %lld", static_cast<long long>(rank),
@@ -62,6 +74,7 @@ graft_status* linear(graft_context* context, const graft_linear_args* args) {
             drop(context, x, l.x, a->drop);
         }
         GRAFT_TRY(product(context, a->xa, Operand::of(x, kRows), Operand::of(a->a, kRows), l.w.in, type, a->scale, 0));
+        gate_rows(context, a->xa, a->gate);
         tails.push_back({Operand::of(a->xa, kRows), Operand::of(a->b, kRows), rows(a->a)});
     }
     Gemm g;

@@ -20,6 +20,9 @@ inline int64_t size_of(int32_t dtype) { return dtype == GRAFT_BF16 ? 2 : 4; }
 graft_status* product(graft_context*, const graft_tensor& c, const Operand& a, const Operand& b, int64_t contraction,
                       graft_dtype type, float alpha, float beta);
 
+// Multiplies the rows of an adapter's xa, or of its gradient, by its gate, if it has one.
+void gate_rows(graft_context*, const graft_tensor& xa, const graft_tensor& gate);
+
 graft_status* check_linear(const graft_tensor& x, int64_t tokens, graft_dtype type, const graft_weight&,
                            const graft_low_rank* adapters, int64_t num_adapters);
 

@@ -1,4 +1,4 @@
-// linear_backward: with dS = scale * dy B for each adapter,
+// linear_backward: with dS = gate * scale * dy B for each adapter,
 //   dx = dy W + sum of drop'(dS A),  dA += dS^T drop(x),  dB += dy^T xa,  dW += dy^T x,  dbias += sum of dy.
 #include <vector>
 
@@ -85,6 +85,7 @@ graft_status* linear_backward(graft_context* context, const graft_linear_backwar
         if (given(ds[size_t(i)])) {
             const graft_low_rank& a = l.adapters[i];
             GRAFT_TRY(product(context, ds[size_t(i)], Operand::of(l.dy, kRows), Operand::of(a.b, kCols), l.w.out, type, a.scale, 0));
+            gate_rows(context, ds[size_t(i)], a.gate);
         }
     if (given(l.dx)) GRAFT_TRY(input_gradient(context, l, tails));
     for (int64_t i = 0; i < l.num_adapters; i++) {

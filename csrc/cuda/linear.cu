@@ -95,6 +95,7 @@ graft_status* check_adapters(const graft_linear_args& l, int32_t type, int64_t t
         GRAFT_TRY(check_shape("A", p.a, kF32, -1, l.w.in));
         GRAFT_TRY(check_shape("B", p.b, kF32, l.w.out, rows(p.a)));
         GRAFT_TRY(check_optional("xa", p.xa, 1u << type, tokens, rows(p.a)));
+        if (given(p.gate)) return error(GRAFT_UNIMPLEMENTED, "an adapter with a gate");
         if (p.drop.p < 0 || p.drop.p >= 1) return error(GRAFT_INVALID_ARGUMENT, "dropout of %g", double(p.drop.p));
         if (p.drop.p > 0) GRAFT_TRY(check_flat("seed", p.drop.seed, kU32, 4));
     }

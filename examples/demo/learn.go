@@ -183,7 +183,11 @@ func follow(ctx context.Context, text, name string) (train.Result, error) {
 
 // answers completes the prompts greedily, up to the end of the line.
 func answers(ctx context.Context, base, adapter string, tasks []task) ([]string, error) {
-	s, err := graft.OpenSpeaker(ctx, graft.SpeakerOptions{Model: base, Adapter: adapter, DType: "bf16", MaxTokens: 256})
+	var adapters []graft.Weighted
+	if adapter != "" {
+		adapters = append(adapters, graft.Weighted{Dir: adapter, Weight: 1})
+	}
+	s, err := graft.OpenSpeaker(ctx, graft.SpeakerOptions{Model: base, Adapters: adapters, DType: "bf16", MaxTokens: 256})
 	if err != nil {
 		return nil, err
 	}

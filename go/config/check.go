@@ -44,6 +44,8 @@ func (c *Config) check() error {
 		return at("optim.warmup_steps", "and optim.warmup_ratio are both given; keep one")
 	case c.Method.Type == "full" && c.Model.Quant == "nf4":
 		return at("model.quant", "is nf4, and full fine-tuning needs weights that can change; use method.type qlora")
+	case c.Model.Quant == "nf4" && strings.HasPrefix(c.Method.Init, "pissa"):
+		return at("method.init", "is %s, which takes the principal part out of the base, and model.quant nf4 would round what is left; use method.type lora or another init", c.Method.Init)
 	case c.Method.Type == "qlora" && c.Model.Quant == "none":
 		return at("model.quant", "is none, and qlora is lora over a base in four bits; use method.type lora")
 	case c.Method.Kind() == "lora" && c.Method.Targets.None():

@@ -27,19 +27,23 @@ type Model struct {
 
 // Method is what is trained. Type comes first: others depend on it.
 type Method struct {
-	Type         string             `yaml:"type" default:"lora" enum:"full|lora|qlora|prompt|ptuning|prefix|head" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits; prompt trains vectors before every sequence, ptuning a small network that gives them, prefix keys and values before every sequence in each layer, head a classifier on the base."`
-	R            int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora|head" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
-	LoraAlpha    float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora|head" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
-	LoraDropout  float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora|head" aka:"dropout" doc:"Dropout on the input of the addition."`
-	Targets      Modules            `yaml:"target_modules" default:"all-linear" only:"lora|head" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
-	Exclude      Modules            `yaml:"exclude_modules" default:"[]" only:"lora|head" doc:"Taken out of target_modules; same rules."`
-	UseRSLora    bool               `yaml:"use_rslora" only:"lora|head" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
-	RankPattern  map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora|head" doc:"Another r for names matching a pattern."`
-	AlphaPattern map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora|head" doc:"Another lora_alpha for names matching a pattern."`
-	Init         string             `yaml:"init" default:"default" enum:"default|gaussian|vocab|text|random" only:"lora|prompt|prefix|head" aka:"init_lora_weights prompt_tuning_init" doc:"lora, how A begins: uniform as in PEFT (default), or normal with deviation 1/r (gaussian). prompt and prefix, what virtual tokens begin as: drawn tokens of the vocabulary (vocab, the default), those of init_text (text), or random numbers."`
-	InitText     string             `yaml:"init_text" only:"prompt|prefix" aka:"prompt_tuning_init_text" doc:"The text that virtual tokens begin as, repeated or cut to their number."`
-	InitFrom     string             `yaml:"init_from" only:"lora|prompt|prefix|head" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
-	Layers       []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora|head" doc:"Only these layers; none given is all."`
+	Type          string             `yaml:"type" default:"lora" enum:"full|lora|qlora|prompt|ptuning|prefix|head" aka:"adapter finetuning_type" doc:"full trains every weight, lora a low-rank addition to linear layers, qlora the same over a base in four bits; prompt trains vectors before every sequence, ptuning a small network that gives them, prefix keys and values before every sequence in each layer, head a classifier on the base."`
+	R             int                `yaml:"r" default:"16" range:"[1,65536]" only:"lora|head" aka:"rank lora_rank lora_r" doc:"Rank of the addition."`
+	LoraAlpha     float64            `yaml:"lora_alpha" default:"32" range:"(0,1e6]" only:"lora|head" aka:"alpha" doc:"The addition is scaled by lora_alpha / r."`
+	LoraDropout   float64            `yaml:"lora_dropout" range:"[0,1)" only:"lora|head" aka:"dropout" doc:"Dropout on the input of the addition."`
+	Targets       Modules            `yaml:"target_modules" default:"all-linear" only:"lora|head" aka:"lora_target lora_target_modules target_linear" doc:"all-linear, a list of name endings, or a regular expression for the full name."`
+	Exclude       Modules            `yaml:"exclude_modules" default:"[]" only:"lora|head" doc:"Taken out of target_modules; same rules."`
+	UseRSLora     bool               `yaml:"use_rslora" only:"lora|head" aka:"rslora" doc:"Scale by lora_alpha / sqrt(r)."`
+	RankPattern   map[string]int     `yaml:"rank_pattern" default:"{}" range:"[1,65536]" only:"lora|head" doc:"Another r for names matching a pattern."`
+	AlphaPattern  map[string]float64 `yaml:"alpha_pattern" default:"{}" range:"(0,1e6]" only:"lora|head" doc:"Another lora_alpha for names matching a pattern."`
+	UseDora       bool               `yaml:"use_dora" only:"lora|head" aka:"dora" doc:"Train the lengths of the rows of the adapted weights too (DoRA)."`
+	LoraPlusRatio float64            `yaml:"lora_plus_ratio" range:"[0,1e6]" only:"lora|head" aka:"loraplus_lr_ratio" doc:"Learning rate of B over that of A (LoRA+); 0 is off, 16 is usual."`
+	ModulesToSave []string           `yaml:"modules_to_save" default:"[]" only:"lora" aka:"additional_target" doc:"Modules trained whole beside the adapters, such as embed_tokens and lm_head."`
+	Freeze        []string           `yaml:"freeze" default:"[]" only:"full" aka:"freeze_modules frozen_modules" doc:"Modules that stay as they are, such as embed_tokens or layers.0."`
+	Init          string             `yaml:"init" default:"default" enum:"default|gaussian|pissa|pissa_niter_4|pissa_niter_16|vocab|text|random" only:"lora|prompt|prefix|head" aka:"init_lora_weights prompt_tuning_init" doc:"lora, how A begins: uniform as in PEFT (default), or normal with deviation 1/r (gaussian), and B zero; or both as the principal part of the weight (PiSSA), exact or by random projection. prompt and prefix, what virtual tokens begin as: drawn tokens of the vocabulary (vocab, the default), those of init_text (text), or random numbers."`
+	InitText      string             `yaml:"init_text" only:"prompt|prefix" aka:"prompt_tuning_init_text" doc:"The text that virtual tokens begin as, repeated or cut to their number."`
+	InitFrom      string             `yaml:"init_from" only:"lora|prompt|prefix|head" aka:"lora_model_dir adapter_name_or_path" doc:"An adapter directory to go on from."`
+	Layers        []int              `yaml:"layers_to_transform" default:"[]" range:"[0,4095]" only:"lora|head" doc:"Only these layers; none given is all."`
 
 	VirtualTokens    int  `yaml:"num_virtual_tokens" default:"20" range:"[1,1048576]" only:"prompt|ptuning|prefix" aka:"prompt_length prefix_length soft_prompt_length" doc:"Virtual tokens before every sequence."`
 	PrefixProjection bool `yaml:"prefix_projection" only:"prefix" doc:"Train a small network that gives the prefix, instead of its numbers."`

@@ -5,6 +5,7 @@ package export
 import (
 	"context"
 	"io"
+	"math"
 	"runtime"
 	"sync"
 
@@ -25,10 +26,11 @@ type Base interface {
 	ConfigJSON() []byte
 }
 
-// Merge writes W + Σ scale·B·A for each adapted layer of m, everything else
-// byte for byte, into a new directory. values are those of the adapters by
-// parameter name. The sum is made in float32 and rounded once to the type of
-// the base, as PEFT's merge_and_unload does.
+// Merge writes W + Σ scale·B·A for each adapted layer of m, with DoRA's
+// magnitudes, and the modules that were trained whole, everything else byte for
+// byte, into a new directory. values are those of the adapters by parameter
+// name. The sum is made in float32 and rounded once to the type of the base, as
+// PEFT's merge_and_unload does.
 func Merge(ctx context.Context, base Base, m *model.Model, values map[string][]float32, dir string) error {
 	tensors, err := merged(ctx, base, m, values)
 	if err != nil {
@@ -48,8 +50,17 @@ func merged(ctx context.Context, base Base, m *model.Model, values map[string][]
 	if m.Virtual() > 0 {
 		return nil, failure.Data("virtual tokens are no part of a weight, so the adapter cannot be merged; load it beside the base")
 	}
-	if len(adapted) == 0 {
+	replaced := map[string][]float32{}
+	for _, p := range m.Base() {
+		if v, ok := values[p.Name]; ok {
+			replaced[p.Name] = v
+		}
+	}
+	if len(adapted) == 0 && len(replaced) == 0 {
 		return nil, failure.Data("there is no adapter to merge")
+	}
+	if d := m.Decoder; d != nil && m.Config.Tied && d.Head != d.Embed {
+		return nil, failure.Data("the adapter trained embed_tokens or lm_head apart, and the base has one weight for both: a merged model of its config.json cannot hold two")
 	}
 	found := 0
 	var tensors []safetensors.Tensor
@@ -69,6 +80,15 @@ func merged(ctx context.Context, base Base, m *model.Model, values map[string][]
 			raw := make([]byte, info.Bytes())
 			if err := base.ReadAt(info.Name, raw, 0); err != nil {
 				return err
+			}
+			whole := replaced[info.Name]
+			if whole == nil {
+				whole = replaced["model."+info.Name]
+			}
+			if whole != nil {
+				if err := encode(raw, info.DType, whole, info.Name); err != nil {
+					return err
+				}
 			}
 			if l != nil {
 				if err := add(raw, info.DType, l, values); err != nil {
@@ -95,10 +115,36 @@ func add(raw []byte, t safetensors.DType, l *nn.Linear, values map[string][]floa
 	decodeFloats(w, t, raw)
 	for _, a := range l.Adapters {
 		AddUpdate(w, values[a.A.Name], values[a.B.Name], l.Out(), l.In(), a.A.Shape[0], a.Scale)
+		if a.Magnitude != nil {
+			scaleRows(w, values[a.Magnitude.M.Name], l.In())
+		}
+	}
+	return encode(raw, t, w, l.W.Name)
+}
+
+// scaleRows gives the rows of w the lengths m (DoRA).
+func scaleRows(w, m []float32, in int) {
+	for o, length := range m {
+		row := w[o*in : (o+1)*in]
+		squares := 0.0
+		for _, x := range row {
+			squares += float64(x) * float64(x)
+		}
+		f := float64(length) / math.Sqrt(squares)
+		for i, x := range row {
+			row[i] = float32(float64(x) * f)
+		}
+	}
+}
+
+// encode rounds w to the type of a file, and refuses what is not finite.
+func encode(raw []byte, t safetensors.DType, w []float32, name string) error {
+	if len(raw) != len(w)*t.Size() {
+		return failure.Data("%s has %d elements in the adapter and %d in the base: the adapter is for another base", name, len(w), len(raw)/t.Size())
 	}
 	for i, v := range w {
 		if v-v != 0 {
-			return failure.Data("%s: element %d would be %v", l.W.Name, i, v)
+			return failure.Data("%s: element %d would be %v", name, i, v)
 		}
 	}
 	encodeFloats(raw, t, w)

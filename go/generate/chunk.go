@@ -5,6 +5,7 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/data"
+	"github.com/graftlm/graft/go/model"
 )
 
 // chunk is the tokens of one forward pass.
@@ -133,6 +134,9 @@ func (g *Generator) stage(c chunk, p Params) error {
 	}
 	cu, keys = append(cu, int32(len(positions))), append(keys, 0, int32(len(c.filler)))
 
+	if err := g.stageGates(c); err != nil {
+		return err
+	}
 	var ints []byte
 	for _, part := range [][]int32{c.ids, positions, cu, last, make([]int32, g.Sequences)} {
 		ints = append(ints, bindings.EncodeInts(part)...)
@@ -147,6 +151,24 @@ func (g *Generator) stage(c chunk, p Params) error {
 		{g.seeds, bindings.EncodeInts(seeds)},
 	} {
 		if err := g.dev.Upload(u.to, u.raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stageGates uploads the weight of each adapter for each token; what fills the
+// bucket has none.
+func (g *Generator) stageGates(c chunk) error {
+	for i := range g.Adapters {
+		weights := make([]float32, 0, len(c.ids))
+		for _, p := range c.pieces {
+			for range p.n {
+				weights = append(weights, g.slots[p.slot].seq.mix[i])
+			}
+		}
+		weights = append(weights, make([]float32, len(c.filler))...)
+		if err := model.Upload(g.dev, g.gates.View(i*g.Chunk, len(weights)), weights); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // slot is a place of the cache: rows [i·context, (i+1)·context) of each layer.
 type slot struct {
 	cached []int32 // the tokens whose keys and values are there
+	mix    Mix     // of adapters, that computed them
 	seq    *sequence
 }
 
@@ -20,6 +21,7 @@ type sequence struct {
 	index   int
 	pending []int32 // not yet read
 	most    int     // of new tokens
+	mix     Mix     // of adapters
 }
 
 // Generate answers prompts of token ids, any number of them. onToken is called
@@ -34,6 +36,9 @@ func (g *Generator) Generate(ctx context.Context, prompts [][]int32, p Params, o
 		if err := g.checkPrompt(i, ids); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.checkMixes(len(prompts), g.Adapters); err != nil {
+		return nil, err
 	}
 	if err := g.keepFilters(p.filters()); err != nil {
 		return nil, err
@@ -52,7 +57,7 @@ func (g *Generator) Generate(ctx context.Context, prompts [][]int32, p Params, o
 	}
 	for next := 0; ; {
 		for next < len(prompts) && g.free() {
-			if err := g.begin(&sequence{Completion: &out[next], index: next}, prompts[next], p); err != nil {
+			if err := g.begin(&sequence{Completion: &out[next], index: next, mix: p.mix(next, g.Adapters)}, prompts[next], p); err != nil {
 				return out, err
 			}
 			next++
@@ -93,12 +98,17 @@ func (g *Generator) busy() bool {
 	return slices.ContainsFunc(g.slots, func(s slot) bool { return s.seq != nil })
 }
 
-// begin takes the free place that knows most of the prompt. The last token is
+// begin takes the free place that knows most of the prompt, from the same mix
+// of adapters. The last token is
 // read in any case, for its logits.
 func (g *Generator) begin(s *sequence, prompt []int32, p Params) error {
 	best, known := -1, -1
 	for i := range g.slots {
-		if n := commonPrefix(g.slots[i].cached, prompt[:len(prompt)-1]); g.slots[i].seq == nil && n > known {
+		n := 0
+		if slices.Equal(g.slots[i].mix, s.mix) {
+			n = commonPrefix(g.slots[i].cached, prompt[:len(prompt)-1])
+		}
+		if g.slots[i].seq == nil && n > known {
 			best, known = i, n
 		}
 	}
@@ -107,7 +117,7 @@ func (g *Generator) begin(s *sequence, prompt []int32, p Params) error {
 	if p.MaxNewTokens > 0 {
 		s.most = min(s.most, p.MaxNewTokens)
 	}
-	g.slots[best].seq, g.slots[best].cached = s, slices.Clone(prompt[:known])
+	g.slots[best] = slot{seq: s, cached: slices.Clone(prompt[:known]), mix: s.mix}
 	if p.filters().penalty == 1 {
 		return nil
 	}

@@ -61,7 +61,10 @@ func (g *Generator) load(ctx context.Context) error {
 	if err := g.Model.Load(ctx, g.dev, g.Source, g.Progress); err != nil {
 		return err
 	}
-	for _, s := range []bindings.Tensor{g.seen, g.seeds, g.rows, g.keys} {
+	for _, s := range []bindings.Tensor{g.seen, g.seeds, g.rows, g.keys, g.gates} {
+		if !s.Valid() {
+			continue
+		}
 		if err := g.dev.Upload(s, make([]byte, s.Bytes())); err != nil {
 			return err
 		}
@@ -104,6 +107,9 @@ func (g *Generator) SetAdapter(values map[string][]float32) error {
 	g.Forget()
 	for _, p := range adapters {
 		v := values[p.Name]
+		if values == nil && p.Init == nil {
+			return failure.Config("%s is a weight of the base that the adapter replaced; open the model without the adapter", p.Name)
+		}
 		if values == nil {
 			v = make([]float32, p.Len())
 			if p.Init != nil {
@@ -114,10 +120,16 @@ func (g *Generator) SetAdapter(values map[string][]float32) error {
 			return err
 		}
 	}
+	if nn.HasMagnitudes(g.Model.Linears()) {
+		if err := g.launch(program{name: "norms"}, g.norms); err != nil {
+			return err
+		}
+	}
 	return g.fillVirtual()
 }
 
-// adapters are the parameters that the base does not have.
+// adapters are the parameters that the base does not have, and those of the
+// base that an adapter trained whole.
 func (g *Generator) adapters() []*nn.Param {
 	base := map[*nn.Param]bool{}
 	for _, p := range g.Model.Base() {
@@ -125,7 +137,7 @@ func (g *Generator) adapters() []*nn.Param {
 	}
 	var all []*nn.Param
 	for _, p := range g.Model.Params.All {
-		if !base[p] {
+		if !base[p] || p.Trainable {
 			all = append(all, p)
 		}
 	}

@@ -21,6 +21,7 @@ type layout struct {
 	seen    bindings.Tensor // [sequences, V] u8: tokens of each sequence
 	virtual int             // rows that each place of the cache begins with: those of a prompt or prefix
 	first   *nn.Staging     // what is read to fill them; nil for none
+	gates   bindings.Tensor // [adapters, chunk] float: weights for each token; not valid for none
 }
 
 // place lays a generator out. The cache is in the trainable arena, since
@@ -44,6 +45,10 @@ func place(o Options, p bindings.Profile, m *bindings.Memory) *layout {
 	l.keys = m.Alloc(bindings.Staging, bindings.I32, o.Sequences+1, 2)
 	l.seeds = m.Alloc(bindings.Staging, bindings.U32, o.Sequences, 4)
 	l.seen = m.Alloc(bindings.Staging, bindings.U8, o.Sequences, vocab)
+	if o.Adapters > 0 {
+		l.gates = m.Alloc(bindings.Staging, o.Types.Param, o.Adapters, o.Chunk)
+	}
+	nn.PlaceNorms(m, o.Types, o.Model.Linears())
 	return l
 }
 
@@ -81,6 +86,9 @@ func (l *layout) clear(ops bindings.Ops) {
 	}
 }
 
+// norms computes those of DoRA, which change with the adapters alone.
+func (l *layout) norms(ops bindings.Ops) { nn.WeightNorms(l.reading(ops), l.Model.Linears()) }
+
 // forward reads n tokens into the cache and leaves the logits.
 func (l *layout) forward(n int) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
@@ -88,6 +96,9 @@ func (l *layout) forward(n int) func(bindings.Ops) {
 		cache := l.cache
 		cache.Rows, cache.Keys = l.rows.View(0, n), l.keys
 		in.Cache = &cache
+		for i := range l.Adapters {
+			in.Gates = append(in.Gates, l.gates.View(i*l.Chunk, n))
+		}
 		l.Model.Decoder.Logits(l.reading(ops), l.logits, in.Rows, in)
 	}
 }

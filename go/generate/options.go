@@ -27,6 +27,10 @@ type Options struct {
 	// lowered to one of the sizes in use.
 	Chunk int
 
+	// Adapters is the number of adapters that are weighed by Params.Mixes, as
+	// the Gate of each nn.Adapter counts them; 0: all have weight 1.
+	Adapters int
+
 	Source  model.Source         // the weights of the base
 	Adapter map[string][]float32 // see SetAdapter
 	// Progress of loading, in elements; may be nil.
@@ -69,6 +73,9 @@ func Plan(o Options, p bindings.Profile) (Bytes, error) {
 		if err := read("forward", l.forward(n)); err != nil {
 			return Bytes{}, err
 		}
+	}
+	if err := read("norms", l.norms); err != nil {
+		return Bytes{}, err
 	}
 	if err := read("sample", l.sample(0, Params{Temperature: 1}.filters())); err != nil {
 		return Bytes{}, err

@@ -22,10 +22,50 @@ type Params struct {
 	Seed       uint64
 	Stream     int
 	StopTokens []int32 // end an answer; they are no part of it
+	// Mixes are the weights of the adapters, for each prompt or, if there is
+	// one, for all; none: each adapter has weight 1.
+	Mixes []Mix
 	// Reuse keeps what the cache holds of earlier calls where a prompt begins
 	// with the same tokens. Without it every call computes the same things in
 	// the same order, and the same call gives the same bits.
 	Reuse bool
+}
+
+// Mix has a weight for each adapter of Options.Adapters, 0 for one that does
+// not take part.
+type Mix []float32
+
+// mix is that of a prompt.
+func (p Params) mix(prompt, adapters int) Mix {
+	switch {
+	case len(p.Mixes) == 1:
+		return p.Mixes[0]
+	case prompt < len(p.Mixes):
+		return p.Mixes[prompt]
+	}
+	all := make(Mix, adapters)
+	for i := range all {
+		all[i] = 1
+	}
+	return all
+}
+
+// checkMixes refuses weights that are not for these prompts and adapters.
+func (p Params) checkMixes(prompts, adapters int) error {
+	if n := len(p.Mixes); n > 1 && n != prompts {
+		return failure.Config("%d mixes of adapters were given for %d prompts; give one for each, or one for all", n, prompts)
+	}
+	for i, m := range p.Mixes {
+		if len(m) != adapters {
+			return failure.Config("mix %d has %d weights, and %d adapters are loaded", i+1, len(m), adapters)
+		}
+		for _, w := range m {
+			if w-w != 0 {
+				return failure.Config("mix %d has a weight of %v, want a finite number", i+1, w)
+			}
+		}
+	}
+	return nil
 }
 
 // filters are the constants of a sampling program.

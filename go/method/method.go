@@ -7,6 +7,7 @@ package method
 import (
 	"context"
 	"io"
+	"regexp"
 
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/data"
@@ -49,7 +50,9 @@ type Fact struct {
 }
 
 // Scalable is a method whose effect can be multiplied when it is loaded.
-type Scalable interface{ Scaled(by float64) Method }
+type Scalable interface {
+	Scaled(by float64) (Method, error)
+}
 
 // Starter is a method whose first values are made from the base. Start runs
 // after Attach and gives values of trainable parameters by name; what it leaves
@@ -121,6 +124,13 @@ type Kind struct {
 	Labelled bool
 	Read     func(dir string) (Method, error)
 }
+
+// noDecay are the parameters that weight decay leaves alone, by the rule of
+// transformers' Trainer.
+var noDecay = regexp.MustCompile(`bias|layernorm|rmsnorm|(^|\.)norm($|\.)|_norm($|\.)`)
+
+// NoDecay reports whether weight decay leaves a parameter of a base alone.
+func NoDecay(name string) bool { return noDecay.MatchString(name) }
 
 // Values gives the values of a trainable parameter.
 type Values func(name string) ([]float32, error)

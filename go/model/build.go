@@ -138,13 +138,24 @@ func New(c Config) *Model {
 	return m
 }
 
+// Untie gives a head that was the embedding a weight of its own, which begins
+// with the same values.
+func (m *Model) Untie() {
+	if d := m.Decoder; d != nil && d.Head == d.Embed {
+		d.Head = m.Params.Add(&nn.Param{Name: "lm_head.weight", Shape: d.Embed.Shape})
+		m.base = append(m.base, d.Head)
+	}
+}
+
 // Base lists the parameters that a checkpoint of the family has.
 func (m *Model) Base() []*nn.Param { return m.base }
 
 // BaseLen is their number of elements.
 func (m *Model) BaseLen() (n int) {
 	for _, p := range m.base {
-		n += p.Len()
+		if p.Name != "lm_head.weight" || !m.Config.Tied { // a copy of the embedding's
+			n += p.Len()
+		}
 	}
 	return n
 }

@@ -75,6 +75,9 @@ func (m *Model) lookup(s Source, name string) (string, []int, bool) {
 			return n, shape, true
 		}
 	}
+	if name == "lm_head.weight" && m.Config.Tied { // after Untie
+		return m.lookup(s, "model.embed_tokens.weight")
+	}
 	return name, nil, false
 }
 
@@ -116,6 +119,11 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progres
 		if err != nil {
 			return err
 		}
+		if p.Adjust != nil {
+			if read, err = adjusted(p, read); err != nil {
+				return err
+			}
+		}
 		l := loading{dev: dev, p: p, values: read, step: func(n int) error {
 			if done += int64(n); progress != nil {
 				progress(done, total)
@@ -127,6 +135,22 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progres
 		}
 	}
 	return nil
+}
+
+// adjusted reads the whole of a tensor and changes it on its way.
+func adjusted(p *nn.Param, read func(dst []float32, first int) error) (func(dst []float32, first int) error, error) {
+	if p.Storage != nn.Dense {
+		return nil, failure.Config("%s is stored in four bits, and method.init asks for what is left of it in more; use another init, or method.type lora", p.Name)
+	}
+	whole := make([]float32, p.Len())
+	if err := read(whole, 0); err != nil {
+		return nil, err
+	}
+	p.Adjust(whole)
+	return func(dst []float32, first int) error {
+		copy(dst, whole[first:])
+		return nil
+	}, nil
 }
 
 // loading is a parameter of the base on its way to its place.

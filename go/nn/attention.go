@@ -20,7 +20,7 @@ type attentionState struct {
 	q, k, v        bindings.Tensor // rotated queries and keys
 	o, lse         bindings.Tensor
 	qn, kn         normState // before the norms of heads
-	lq, lk, lv, lo bindings.LinearArgs
+	lq, lk, lv, lo linearState
 	layer          int
 }
 

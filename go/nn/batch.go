@@ -23,6 +23,8 @@ type Batch struct {
 	Features               bindings.Tensor // [n, h] float: the pooled rows of a frozen body
 	Output                 bindings.Tensor // [n, ·] float: what each sequence gives, where the host asks for it
 	Cache                  *Cache          // keys and values of earlier tokens; generation only
+	// Gates are the weights of adapters for each token, [T] float each; nil: all 1.
+	Gates []bindings.Tensor
 }
 
 // Cache holds the keys and values of earlier tokens, for generation.

@@ -101,7 +101,7 @@ type features struct {
 // featureState is what it keeps for the backward pass.
 type featureState struct {
 	rows, dense bindings.Tensor // pooled; before tanh
-	linear      bindings.LinearArgs
+	linear      linearState
 }
 
 // forward gives the rows [n, h] in the type of parameters.

@@ -107,7 +107,7 @@ type encoderState struct {
 	first     layerNormState // of x plus attention
 	middle    bindings.Tensor
 	up, act   bindings.Tensor // act is kept only where the down projection trains
-	lup, down bindings.LinearArgs
+	lup, down linearState
 	last      layerNormState // of middle plus feed-forward
 }
 

@@ -10,7 +10,7 @@ type MLP struct{ Gate, Up, Down *Linear }
 type mlpState struct {
 	gate, up          bindings.Tensor
 	act               bindings.Tensor // kept only if the down projection trains
-	lgate, lup, ldown bindings.LinearArgs
+	lgate, lup, ldown linearState
 }
 
 func (m *MLP) save(r Reading, tokens int, in Batch) mlpState {

@@ -22,6 +22,9 @@ type Param struct {
 	// Init gives the first values of a parameter that no checkpoint has; nil
 	// means that they are read from the base.
 	Init func(values []float32)
+	// Adjust, if any, changes the values that were read from the base before
+	// they are rounded to their place.
+	Adjust func(values []float32)
 
 	Value bindings.Tensor // the codes of an NF4 matrix
 	Grad  bindings.Tensor // not valid if frozen

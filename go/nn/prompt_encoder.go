@@ -15,7 +15,7 @@ type PromptEncoder struct {
 
 // promptEncoderState is what it keeps for the backward pass, and its results.
 type promptEncoderState struct {
-	hidden, out []bindings.LinearArgs
+	hidden, out []linearState
 	z           []bindings.Tensor // before the function of each hidden layer
 	y           []bindings.Tensor // [k, out] of each output layer
 }
@@ -25,7 +25,7 @@ func (e *PromptEncoder) forward(r Reading) promptEncoderState {
 	x := r.New(e.Embedding.Shape...)
 	r.Cast(x, e.Embedding.Value)
 	var s promptEncoderState
-	layer := func(l *Linear) (bindings.Tensor, bindings.LinearArgs) {
+	layer := func(l *Linear) (bindings.Tensor, linearState) {
 		y, args := r.New(k, l.Out()), l.save(r, k, Batch{})
 		l.forward(r, &args, y, x)
 		return y, args

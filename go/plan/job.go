@@ -87,6 +87,11 @@ func (p *Placed) Loss(b nn.Bucket) func(bindings.Ops) {
 	}
 }
 
+// Magnitudes comes before the first step of a model with DoRA.
+func (p *Placed) Magnitudes(ops bindings.Ops) {
+	nn.InitMagnitudes(p.Reading(ops), p.Model.Linears())
+}
+
 // Update ends a step.
 func (p *Placed) Update(ops bindings.Ops) {
 	nn.Update(p.Reading(ops), p.Model.Params, p.Report, p.Staging.LR(), p.Hyper)
@@ -140,7 +145,7 @@ func (j Job) Count() (Plan, error) {
 		}
 	}
 	if len(j.Train) > 0 {
-		for name, program := range map[string]func(bindings.Ops){"clear": placed.Clear, "update": placed.Update} {
+		for name, program := range map[string]func(bindings.Ops){"magnitudes": placed.Magnitudes, "clear": placed.Clear, "update": placed.Update} {
 			if _, err := read(name, program); err != nil {
 				return p, err
 			}

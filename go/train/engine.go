@@ -70,7 +70,8 @@ func (e *Engine) Used() bindings.Plan {
 }
 
 // Init gives the trainable parameters that no checkpoint has their first
-// values, and zeroes the state of the optimizer.
+// values, and zeroes the state of the optimizer. The base is loaded before:
+// some first values come from it.
 func (e *Engine) Init() error {
 	s := e.Model.Params
 	for _, p := range s.Trainable() {
@@ -91,6 +92,9 @@ func (e *Engine) Init() error {
 		if err := e.dev.Upload(t, make([]byte, t.Bytes())); err != nil {
 			return err
 		}
+	}
+	if nn.HasMagnitudes(e.Model.Linears()) {
+		return e.launch("magnitudes", nn.Bucket{}, e.Placed.Magnitudes)
 	}
 	return nil
 }

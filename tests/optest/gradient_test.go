@@ -59,6 +59,7 @@ func gradients() (all []gradient) {
 		{tokens: 5, out: 7, in: 9, bias: true},
 		{tokens: 5, out: 7, in: 8, ranks: []int{3}},
 		{tokens: 5, out: 6, in: 9, ranks: []int{2, 3}, drop: 0.4},
+		{tokens: 5, out: 6, in: 9, ranks: []int{2, 3}, drop: 0.4, gate: true},
 	} {
 		grads := map[string]string{"x": "dx", "w": "dw"}
 		if c.bias {
@@ -70,6 +71,13 @@ func gradients() (all []gradient) {
 		}
 		everything := wanted{dx: true, dw: true, dbias: c.bias, da: true, db: true}
 		all = append(all, gradient{"linear " + c.String(), c.forward(), c.backward(everything), "y", "dy", grads})
+	}
+	for _, c := range []magnitude{{}, {residual: true, bias: true, gate: true}} {
+		s := [2]int{5, 7}
+		all = append(all, gradient{"magnitude " + c.String(), c.forward(s), c.backward(s, "dz and dm "), "y", "dy", map[string]string{"z": "dz", "m": "dm"}})
+	}
+	for _, rest := range []bool{false, true} {
+		all = append(all, gradient{"dropout", dropped("x", "y", [2]int{5, 7}, rest, bindings.Set), dropped("dy", "dx", [2]int{5, 7}, rest, bindings.Set), "y", "dy", map[string]string{"x": "dx"}})
 	}
 	for _, c := range []norm{{name: "rms_norm", eps: 1e-2}, {name: "rms_norm, unit offset", eps: 1e-2, unitOffset: true}} {
 		s := [2]int{5, 7}

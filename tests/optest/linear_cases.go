@@ -93,6 +93,7 @@ type linear struct {
 	bias            bool
 	ranks           []int
 	drop            float64
+	gate            bool // of every adapter
 }
 
 func (c linear) String() string {
@@ -106,6 +107,9 @@ func (c linear) String() string {
 	if c.drop > 0 {
 		s += fmt.Sprintf("dropout %g ", c.drop)
 	}
+	if c.gate {
+		s += "gate "
+	}
 	return s + fmt.Sprintf("%dx%dx%d", c.tokens, c.out, c.in)
 }
 
@@ -116,8 +120,12 @@ func (c linear) rank() (n int) {
 	return n
 }
 
-// roundings: xa, or its gradient, and the input after dropout.
+// roundings: xa, or its gradient, before and after its gate, and the input
+// after dropout.
 func (c linear) roundings() (n float64) {
+	if c.gate {
+		n++
+	}
 	if len(c.ranks) > 0 {
 		n++
 	}
@@ -139,6 +147,9 @@ func (c linear) args(m *maker, xa func(i, r int) bindings.Tensor) bindings.Linea
 		}
 		if c.drop > 0 {
 			a.Drop = bindings.Dropout{P: c.drop, Site: uint32(5 + i), Seed: m.seed()}
+		}
+		if c.gate {
+			a.Gate = m.stat(fmt.Sprint("gate", i), c.tokens)
 		}
 		l.Adapters = append(l.Adapters, a)
 	}
@@ -239,6 +250,8 @@ var linears = []linear{
 	{tokens: 530, out: 70, in: 40, ranks: []int{8}},     // more rows than a block's
 	{tokens: 17, out: 31, in: 40, ranks: []int{3, 5}, drop: 0.5},
 	{tokens: 0, out: 8, in: 16, ranks: []int{4}},
+	{tokens: 17, out: 31, in: 40, ranks: []int{3, 5}, gate: true},
+	{tokens: 65, out: 33, in: 64, ranks: []int{8}, drop: 0.25, gate: true},
 }
 
 func linearCases() (all []Case) {

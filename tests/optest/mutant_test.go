@@ -42,9 +42,13 @@ type broken struct {
 	loss       func(*bindings.CrossEntropyArgs)
 	adamw      func(*bindings.AdamWHyper)
 	sample     func(*bindings.SampleArgs)
-	how        bool // accumulates where it should set, and the reverse
-	swapScales bool // of 8-bit moments
-	inverse    bool // rotates the other way
+	magnitude  func(*bindings.MagnitudeArgs)
+	dropout    func(*bindings.Dropout)
+	scale      float64 // of the update in a weight norm, times 1 + this
+	rest       bool    // the other part of dropout
+	swapScales bool    // of 8-bit moments
+	how        bool    // accumulates where it should set, and the reverse
+	inverse    bool    // rotates the other way
 }
 
 func (b broken) RMSNorm(y, sum, rstd bindings.Tensor, a bindings.NormArgs) {
@@ -75,6 +79,31 @@ func (b broken) LinearBackward(g bindings.LinearGrads, how bindings.Write, dy bi
 		b.linear(&l)
 	}
 	b.Ops.LinearBackward(g, how != bindings.Write(b.how), dy, l)
+}
+
+func (b broken) Dropout(y bindings.Tensor, how bindings.Write, x bindings.Tensor, p bindings.Dropout, rest bool) {
+	if b.dropout != nil {
+		b.dropout(&p)
+	}
+	b.Ops.Dropout(y, how != bindings.Write(b.how), x, p, rest != b.rest)
+}
+
+func (b broken) WeightNorm(norm bindings.Tensor, w bindings.Weight, down, up bindings.Tensor, scale float64) {
+	b.Ops.WeightNorm(norm, w, down, up, scale*(1+b.scale))
+}
+
+func (b broken) Magnitude(y bindings.Tensor, a bindings.MagnitudeArgs) {
+	if b.magnitude != nil {
+		b.magnitude(&a)
+	}
+	b.Ops.Magnitude(y, a)
+}
+
+func (b broken) MagnitudeBackward(dz, dm, dy bindings.Tensor, a bindings.MagnitudeArgs) {
+	if b.magnitude != nil {
+		b.magnitude(&a)
+	}
+	b.Ops.MagnitudeBackward(dz, dm, dy, a)
 }
 
 func (b broken) RoPE(y, x, table bindings.Tensor, headDim int, inverse bool) {
@@ -159,17 +188,29 @@ func TestMutants(t *testing.T) {
 		"last rank dropped": {"linear/bias rank 16", broken{linear: firstAdapter(func(a *bindings.LowRank) {
 			a.Scale *= 15.0 / 16
 		})}},
-		"linear adds for set":   {"linear_backward/dx only 3", broken{how: true}},
-		"linear sets for add":   {"linear_backward/dx only, accumulate 3", broken{how: true}},
-		"rotated backwards":     {"rope/7", broken{inverse: true}},
-		"window off by one":     {"attention/window 8", broken{attention: func(a *bindings.AttentionArgs) { a.Window++ }}},
-		"window in backward":    {"attention_backward/window 8", broken{attention: func(a *bindings.AttentionArgs) { a.Window-- }}},
-		"mask forgotten":        {"attention/[0 7]", broken{attention: func(a *bindings.AttentionArgs) { a.Causal = false }}},
-		"mask added":            {"attention_backward/bidirectional", broken{attention: func(a *bindings.AttentionArgs) { a.Causal = true }}},
-		"scale of scores":       {"attention/[0 65 129]", broken{attention: func(a *bindings.AttentionArgs) { a.Scale *= 1 + 0x1p-8 }}},
-		"soft cap forgotten":    {"attention/soft cap", broken{attention: func(a *bindings.AttentionArgs) { a.SoftCap = 0 }}},
-		"soft cap in backward":  {"attention_backward/soft cap", broken{attention: func(a *bindings.AttentionArgs) { a.SoftCap *= 1.1 }}},
-		"keys and values mixed": {"attention/cache", broken{attention: func(a *bindings.AttentionArgs) { a.K, a.V = a.V, a.K }}},
+		"gate forgotten":             {"linear/rank 8 dropout 0.25 gate", broken{linear: firstAdapter(func(a *bindings.LowRank) { a.Gate = bindings.Tensor{} })}},
+		"gate in backward":           {"linear_backward/dx only rank 3 rank 5 gate", broken{linear: firstAdapter(func(a *bindings.LowRank) { a.Gate = bindings.Tensor{} })}},
+		"dropout adds for set":       {"dropout/7x63", broken{how: true}},
+		"another mask":               {"dropout/7x63", broken{dropout: func(p *bindings.Dropout) { p.Site++ }}},
+		"dropped for rest":           {"dropout/rest 7x63", broken{rest: true}},
+		"update forgotten":           {"weight_norm/rank 4", broken{scale: -1}},
+		"update off by 2^-9":         {"weight_norm/rank 4", broken{scale: 0x1p-9}},
+		"magnitude bias":             {"magnitude/bias 7", broken{magnitude: func(a *bindings.MagnitudeArgs) { a.Bias = bindings.Tensor{} }}},
+		"magnitude residual":         {"magnitude/residual 7", broken{magnitude: func(a *bindings.MagnitudeArgs) { a.Residual = bindings.Tensor{} }}},
+		"magnitude gate":             {"magnitude/gate 7", broken{magnitude: func(a *bindings.MagnitudeArgs) { a.Gate = bindings.Tensor{} }}},
+		"magnitude gate in backward": {"magnitude_backward/dz and dm gate 7", broken{magnitude: func(a *bindings.MagnitudeArgs) { a.Gate = bindings.Tensor{} }}},
+		"norm and magnitude swapped": {"magnitude/7", broken{magnitude: func(a *bindings.MagnitudeArgs) { a.M, a.Norm = a.Norm, a.M }}},
+		"linear adds for set":        {"linear_backward/dx only 3", broken{how: true}},
+		"linear sets for add":        {"linear_backward/dx only, accumulate 3", broken{how: true}},
+		"rotated backwards":          {"rope/7", broken{inverse: true}},
+		"window off by one":          {"attention/window 8", broken{attention: func(a *bindings.AttentionArgs) { a.Window++ }}},
+		"window in backward":         {"attention_backward/window 8", broken{attention: func(a *bindings.AttentionArgs) { a.Window-- }}},
+		"mask forgotten":             {"attention/[0 7]", broken{attention: func(a *bindings.AttentionArgs) { a.Causal = false }}},
+		"mask added":                 {"attention_backward/bidirectional", broken{attention: func(a *bindings.AttentionArgs) { a.Causal = true }}},
+		"scale of scores":            {"attention/[0 65 129]", broken{attention: func(a *bindings.AttentionArgs) { a.Scale *= 1 + 0x1p-8 }}},
+		"soft cap forgotten":         {"attention/soft cap", broken{attention: func(a *bindings.AttentionArgs) { a.SoftCap = 0 }}},
+		"soft cap in backward":       {"attention_backward/soft cap", broken{attention: func(a *bindings.AttentionArgs) { a.SoftCap *= 1.1 }}},
+		"keys and values mixed":      {"attention/cache", broken{attention: func(a *bindings.AttentionArgs) { a.K, a.V = a.V, a.K }}},
 		"prefix key forgotten": {"attention/prefix 5", broken{attention: func(a *bindings.AttentionArgs) {
 			a.PrefixK, a.PrefixV = a.PrefixK.RowRange(1, 5), a.PrefixV.RowRange(1, 5)
 		}}},

@@ -72,8 +72,8 @@ func open(t *testing.T, k kind, s setting) *train.Engine {
 	}, 11)
 	require.NoError(t, err)
 	t.Cleanup(func() { e.Close() })
-	require.NoError(t, e.Init())
 	require.NoError(t, m.Load(context.Background(), e.Device(), s.source, nil))
+	require.NoError(t, e.Init())
 	if s.adapter != "" {
 		values, err := s.method.Load(s.adapter, m)
 		require.NoError(t, err)

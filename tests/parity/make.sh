@@ -15,4 +15,5 @@ fi
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_fixtures.py
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_qlora.py
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_prompts.py
+PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_variants.py
 go test -count=1 ./tests/parity -args -python "$PYTHON"

@@ -20,7 +20,7 @@ func TestMergeOntoDecoded(t *testing.T) {
 	dir := t.TempDir()
 	merge := func(name, base string, change func(*graft.MergeOptions)) (graft.Merged, error) {
 		o := graft.MergeOptions{
-			Model: filepath.Join(f.dir, base), Adapter: filepath.Join(f.dir, "final.f32"), Out: filepath.Join(dir, name),
+			Model: filepath.Join(f.dir, base), Adapters: []graft.Weighted{{Dir: filepath.Join(f.dir, "final.f32"), Weight: 1}}, Out: filepath.Join(dir, name),
 			Samples: 4, MaxKL: 1e-3, Device: "cpu",
 		}
 		change(&o)
@@ -76,10 +76,10 @@ func TestMergeOntoDecoded(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, "wrong"))
 
 	// In four bits again, most of a small update is gone.
-	small := func(o *graft.MergeOptions) { o.Dequantized, o.NF4, o.Scale, o.MaxKL = true, true, 0.05, 1 }
+	small := func(o *graft.MergeOptions) { o.Dequantized, o.NF4, o.Adapters[0].Weight, o.MaxKL = true, true, 0.05, 1 }
 	tiny, err := merge("tiny", "nf4", small)
 	require.NoError(t, err)
-	large, err := merge("large", "nf4", func(o *graft.MergeOptions) { small(o); o.Scale = 1 })
+	large, err := merge("large", "nf4", func(o *graft.MergeOptions) { small(o); o.Adapters[0].Weight = 1 })
 	require.NoError(t, err)
 	assert.Less(t, tiny.Survival.Kept, 0.3)
 	assert.Greater(t, large.Survival.Kept, 0.5)

@@ -24,8 +24,8 @@ extern "C" {
 
 // The major version changes with any change of a struct or of the meaning of a
 // slot, the minor version with a slot at the end.
-#define GRAFT_ABI_MAJOR 1
-#define GRAFT_ABI_MINOR 2
+#define GRAFT_ABI_MAJOR 2
+#define GRAFT_ABI_MINOR 0
 
 #define GRAFT_OP(name) graft_status* (*name)(graft_context*, const graft_##name##_args*)
 
@@ -88,6 +88,10 @@ typedef struct graft_api {
     GRAFT_OP(pool_backward);
     GRAFT_OP(classification_loss);
     GRAFT_OP(adamw8);
+    GRAFT_OP(dropout);
+    GRAFT_OP(weight_norm);
+    GRAFT_OP(magnitude);
+    GRAFT_OP(magnitude_backward);
 } graft_api;
 
 const graft_api* graft_cpu_api(void);

@@ -60,12 +60,13 @@ typedef struct graft_dropout {
     graft_tensor seed;  // [4] u32
 } graft_dropout;
 
-// One adapter: xa = scale * drop(x) * A^T, y += xa * B^T. A [r,in], B [out,r] f32; xa [T,r] in the type of x.
+// One adapter: xa = gate * scale * drop(x) * A^T, y += xa * B^T. A [r,in], B [out,r] f32; xa [T,r] in the type of x.
 typedef struct graft_low_rank {
     graft_tensor a, b, xa;
     float scale;
     graft_dropout drop;
     graft_tensor da, db;  // backward: f32, added to; may be absent
+    graft_tensor gate;    // [T] f32; may be absent
 } graft_low_rank;
 
 // y [T,out] = x W^T + bias + sum of adapters, which are an array of their own.
@@ -88,6 +89,33 @@ typedef struct graft_linear_backward_args {
     graft_tensor scratch;
     int32_t accumulate;
 } graft_linear_backward_args;
+
+// y = drop(x), or x - drop(x) with rest; written, or added to with accumulate.
+typedef struct graft_dropout_args {
+    graft_tensor y;
+    graft_tensor x;
+    graft_dropout drop;
+    int32_t accumulate, rest;
+} graft_dropout_args;
+
+// norm [out] f32 = the length of each row of W + scale * B A. A [r,in], B [out,r] f32.
+typedef struct graft_weight_norm_args {
+    graft_tensor norm;
+    graft_weight w;
+    graft_tensor a, b;
+    float scale;
+} graft_weight_norm_args;
+
+// y [T,out] = residual + (1 + gate (m/norm - 1)) z + bias; y may be z or residual. m, norm [out], gate [T] f32.
+typedef struct graft_magnitude_args {
+    graft_tensor y;
+    graft_tensor z, residual, m, norm, bias, gate;  // residual, bias and gate may be absent
+} graft_magnitude_args;
+
+typedef struct graft_magnitude_backward_args {
+    graft_tensor dz, dm;  // dz written, dm f32 added to; each may be absent
+    graft_tensor dy, z, m, norm, gate;
+} graft_magnitude_backward_args;
 
 // table [T,dim] = [cos | sin](positions * freq) * scale.
 typedef struct graft_rope_table_args {

@@ -2,6 +2,8 @@ package lora
 
 import (
 	"errors"
+	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -11,6 +13,7 @@ import (
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/safetensors"
 )
 
@@ -43,40 +46,79 @@ type peft struct {
 	LoraBias      bool               `json:"lora_bias,omitempty"`
 }
 
+// entry is a tensor of an adapter file and the parameter that it belongs to.
+type entry struct {
+	file  string
+	param *nn.Param
+}
+
+// entries lists what the adapter's file has.
+func (c Config) entries(m *model.Model) (all []entry, targets []string, err error) {
+	chosen, err := c.choose(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, l := range chosen {
+		if short := l.Name[strings.LastIndexByte(l.Name, '.')+1:]; !slices.Contains(targets, short) {
+			targets = append(targets, short)
+		}
+		for _, a := range l.Adapters {
+			if a.A.Name != c.name(l.Name+endA) {
+				continue // another adapter's
+			}
+			all = append(all, entry{file: prefix + l.Name + endA, param: a.A}, entry{file: prefix + l.Name + endB, param: a.B})
+			if a.Magnitude != nil {
+				all = append(all, entry{file: prefix + l.Name + endMagnitude, param: a.Magnitude.M})
+			}
+		}
+	}
+	for _, p := range c.modules(m) {
+		all = append(all, entry{file: prefix + p.Name, param: p})
+	}
+	sort.Strings(targets)
+	return all, targets, nil
+}
+
 // Save writes adapter_config.json and adapter_model.safetensors.
 func (c Config) Save(w method.Writer, m *model.Model, values method.Values) error {
-	chosen, err := c.choose(m)
+	all, targets, err := c.entries(m)
 	if err != nil {
 		return err
 	}
 	var tensors []safetensors.Tensor
-	var targets []string
-	for _, l := range chosen {
-		for _, a := range l.Adapters {
-			if short := l.Name[strings.LastIndexByte(l.Name, '.')+1:]; !slices.Contains(targets, short) {
-				targets = append(targets, short)
-			}
-			for p, end := range map[string]string{a.A.Name: ".lora_A.weight", a.B.Name: ".lora_B.weight"} {
-				v, err := values(p)
-				if err != nil {
-					return err
-				}
-				shape := a.A.Shape
-				if end == ".lora_B.weight" {
-					shape = a.B.Shape
-				}
-				tensors = append(tensors, method.Tensor(prefix+l.Name+end, shape, v))
-			}
+	for _, e := range all {
+		v, err := values(e.param.Name)
+		if err != nil {
+			return err
 		}
+		t := method.Tensor(e.file, e.param.Shape, v)
+		if c.pissa() {
+			t = c.difference(e, v)
+		}
+		tensors = append(tensors, t)
 	}
-	sort.Strings(targets)
+	written := c
+	if c.pissa() {
+		written = c.doubled()
+	}
+	if err := method.WriteConfig(w, written.peft(targets)); err != nil {
+		return err
+	}
+	return method.WriteTensors(w, method.WeightsFile, tensors)
+}
+
+// PEFT is the settings as adapter_config.json has them, with the kinds of
+// layers that the file has.
+func (c Config) PEFT(targets []string) any { return c.peft(targets) }
+
+func (c Config) peft(targets []string) peft {
 	p := peft{
 		AlphaPattern: orEmpty(c.AlphaPattern), BaseModel: c.BaseModel, Bias: "none", InferenceMode: true, Init: true,
 		Alpha: c.Alpha, Dropout: c.Dropout, PeftType: "LORA", R: c.R, RankPattern: orEmpty(c.RankPattern),
-		Targets: targets, TaskType: "CAUSAL_LM", UseRSLoRA: c.RSLoRA,
+		Targets: targets, TaskType: "CAUSAL_LM", UseRSLoRA: c.RSLoRA, UseDora: c.DoRA, ModulesToSave: c.Modules,
 	}
-	if c.Gaussian {
-		p.Init = "gaussian"
+	if c.Init != "" {
+		p.Init = c.Init
 	}
 	if c.Regex {
 		p.Targets = c.Targets[0]
@@ -87,10 +129,45 @@ func (c Config) Save(w method.Writer, m *model.Model, values method.Values) erro
 	if len(c.Exclude) > 0 {
 		p.Exclude = c.Exclude
 	}
-	if err := method.WriteConfig(w, p); err != nil {
-		return err
+	return p
+}
+
+// difference is a trained tensor beside its first values: [A; A₀], [B, −B₀].
+func (c Config) difference(e entry, v []float32) safetensors.Tensor {
+	first, shape := make([]float32, len(v)), e.param.Shape
+	switch {
+	case strings.HasSuffix(e.file, endA):
+		e.param.Init(first)
+		return method.Tensor(e.file, []int{2 * shape[0], shape[1]}, append(v, first...))
+	case strings.HasSuffix(e.file, endB):
+		e.param.Init(first)
+		var both []float32
+		for r := shape[1]; len(v) > 0; v, first = v[r:], first[r:] {
+			both = append(both, v[:r]...)
+			for _, x := range first[:r] {
+				both = append(both, -x)
+			}
+		}
+		return method.Tensor(e.file, []int{shape[0], 2 * shape[1]}, both)
 	}
-	return method.WriteTensors(w, method.WeightsFile, tensors)
+	return method.Tensor(e.file, shape, v)
+}
+
+// doubled is the settings of an adapter of twice the rank with the same scale.
+func (c Config) doubled() Config {
+	alpha := 2.0
+	if c.RSLoRA {
+		alpha = math.Sqrt2
+	}
+	c.Init, c.R, c.Alpha = "", 2*c.R, alpha*c.Alpha
+	c.RankPattern, c.AlphaPattern = maps.Clone(c.RankPattern), maps.Clone(c.AlphaPattern)
+	for k := range c.RankPattern {
+		c.RankPattern[k] *= 2
+	}
+	for k := range c.AlphaPattern {
+		c.AlphaPattern[k] *= alpha
+	}
+	return c
 }
 
 func orEmpty[T any](m map[string]T) map[string]T {
@@ -101,8 +178,8 @@ func orEmpty[T any](m map[string]T) map[string]T {
 }
 
 // Read gives the settings of an adapter directory. What would change the
-// result and is not built in (DoRA, biases, other types) is an error that names
-// the field.
+// result and is not built in (biases, other types, a base that was changed) is
+// an error that names the field.
 func Read(dir string) (Config, error) {
 	path := filepath.Join(dir, method.ConfigFile)
 	p := peft{R: 8, Alpha: 8, Bias: "none"}
@@ -112,18 +189,20 @@ func Read(dir string) (Config, error) {
 	switch {
 	case p.PeftType != "LORA":
 		return Config{}, failure.Data("%s: peft_type is %q, want \"LORA\"", path, p.PeftType)
-	case p.UseDora:
-		return Config{}, failure.Data("%s: use_dora is set, which this build does not read; merge the adapter with PEFT first", path)
 	case p.Bias != "none" || p.LoraBias:
 		return Config{}, failure.Data("%s: the adapter trains biases (bias %q, lora_bias %v), which this build does not read", path, p.Bias, p.LoraBias)
-	case len(p.ModulesToSave) > 0:
-		return Config{}, failure.Data("%s: modules_to_save has %s, which this build does not read", path, strings.Join(p.ModulesToSave, ", "))
+	case p.changesBase():
+		return Config{}, failure.Data("%s: init_lora_weights is %q: the adapter belongs to a base from which its start was subtracted; save it with PEFT's path_initial_model_for_weight_conversion, which makes a plain adapter", path, p.Init)
 	case p.FanInFanOut:
 		return Config{}, failure.Data("%s: fan_in_fan_out is set, which no built-in family uses", path)
 	}
 	c := Config{
 		R: p.R, Alpha: p.Alpha, Dropout: p.Dropout, RSLoRA: p.UseRSLoRA,
 		RankPattern: p.RankPattern, AlphaPattern: p.AlphaPattern, BaseModel: p.BaseModel,
+		DoRA: p.UseDora, Modules: p.ModulesToSave, read: true,
+	}
+	if p.Init == "gaussian" {
+		c.Init = "gaussian"
 	}
 	var err error
 	if c.Targets, c.Regex, err = textOrList(p.Targets); err != nil {
@@ -148,6 +227,19 @@ func Read(dir string) (Config, error) {
 		}
 	}
 	return c, c.check()
+}
+
+// changesBase: the ways to begin that leave another base behind. "default" and
+// its like are how the values began, which a file of values does not need.
+func (p peft) changesBase() bool {
+	init, _ := p.Init.(string)
+	init = strings.ToLower(init)
+	for _, way := range []string{"pissa", "olora", "corda", "loftq", "lora_ga"} {
+		if strings.HasPrefix(init, way) {
+			return true
+		}
+	}
+	return false
 }
 
 func textOrList(v any) (list []string, text bool, err error) {
@@ -186,23 +278,23 @@ func (c Config) Load(dir string, m *model.Model) (map[string][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, _, err := c.entries(m)
+	if err != nil {
+		return nil, err
+	}
 	values := map[string][]float32{}
 	var missing []string
-	for _, p := range m.Params.Trainable() {
-		if !strings.Contains(p.Name, ".lora_") {
-			continue // of a head above
-		}
-		name := prefix + p.Name
-		v, ok := read[name]
+	for _, e := range all {
+		v, ok := read[e.file]
 		if !ok {
-			missing = append(missing, name)
+			missing = append(missing, e.file)
 			continue
 		}
-		if !slices.Equal(shapes[name], p.Shape) {
-			return nil, failure.Data("%s: %s has shape %v, the base needs %v: the adapter is for another base, or r in %s is not its rank", path, name, shapes[name], p.Shape, method.ConfigFile)
+		if !slices.Equal(shapes[e.file], e.param.Shape) {
+			return nil, failure.Data("%s: %s has shape %v, the base needs %v: the adapter is for another base, or r in %s is not its rank", path, e.file, shapes[e.file], e.param.Shape, method.ConfigFile)
 		}
-		values[p.Name] = v
-		delete(read, name)
+		values[e.param.Name] = v
+		delete(read, e.file)
 	}
 	if len(missing) > 0 {
 		return nil, failure.Data("%s lacks %d tensors that the base and %s ask for, such as %s", path, len(missing), method.ConfigFile, missing[0])

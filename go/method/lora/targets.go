@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -90,8 +91,8 @@ func names(m *model.Model) string {
 	return strings.Join(all, ", ")
 }
 
-// rank gives r and alpha of a layer after the patterns.
-func (c Config) rank(path string) (int, float64) {
+// Rank gives r and the scale of a layer after the patterns.
+func (c Config) Rank(path string) (int, float64) {
 	r, alpha := c.R, c.Alpha
 	if v, ok := pattern(c.RankPattern, path); ok {
 		r = v
@@ -99,7 +100,10 @@ func (c Config) rank(path string) (int, float64) {
 	if v, ok := pattern(c.AlphaPattern, path); ok {
 		alpha = v
 	}
-	return r, alpha
+	if c.RSLoRA {
+		return r, alpha / math.Sqrt(float64(r))
+	}
+	return r, alpha / float64(r)
 }
 
 // pattern looks a path up as PEFT does: a key is an expression that has to

@@ -1,0 +1,177 @@
+package graft
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/generate"
+	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method/registry"
+	"github.com/graftlm/graft/go/model"
+)
+
+// Weighted is an adapter directory and the weight of its effect.
+type Weighted struct {
+	Dir    string
+	Weight float64
+}
+
+// ParseWeighted reads DIR or DIR:WEIGHT.
+func ParseWeighted(s string) (Weighted, error) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return Weighted{s, 1}, nil
+	}
+	w, err := strconv.ParseFloat(s[i+1:], 64)
+	if err != nil {
+		return Weighted{s, 1}, nil // a path with a colon
+	}
+	if w-w != 0 || w > 1e6 || w < -1e6 || s[:i] == "" {
+		return Weighted{}, failure.Usage("adapter %q: want DIR:WEIGHT with a weight from -1e6 to 1e6", s)
+	}
+	return Weighted{s[:i], w}, nil
+}
+
+// stack attaches several LoRA adapters beside each other: their updates add,
+// each with its weight, which is exact. With live the weights stay numbers of
+// the batch (nn.Batch.Gates), so that they may differ from row to row;
+// otherwise they are part of the scales.
+func stack(m *model.Model, all []Weighted, live bool) (map[string][]float32, error) {
+	if len(all) == 1 && !live {
+		_, values, err := Attach(m, all[0].Dir, all[0].Weight)
+		return values, err
+	}
+	values := map[string][]float32{}
+	var first lora.Config
+	for i, a := range all {
+		c, err := stackable(a.Dir)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			first = c
+		} else if !sameBase(first.BaseModel, c.BaseModel) {
+			return nil, failure.Data("%s is for the base %s and %s for %s; adapters of different bases do not add up", all[0].Dir, first.BaseModel, a.Dir, c.BaseModel)
+		}
+		how := method.Method(c)
+		if !live {
+			if c.DoRA {
+				return nil, failure.Data("%s is a DoRA adapter, whose magnitudes belong to its own update; merge it alone, or choose it by row", a.Dir)
+			}
+			if how, err = c.Scaled(a.Weight); err != nil {
+				return nil, err
+			}
+		}
+		c = how.(lora.Config)
+		c.As, c.Gate = strconv.Itoa(i+1), i
+		if err := c.Attach(m, 0); err != nil {
+			return nil, failure.As(failure.ErrData, fmt.Errorf("%s: %w", a.Dir, err))
+		}
+		v, err := c.Load(a.Dir, m)
+		if err != nil {
+			return nil, err
+		}
+		for name, x := range v {
+			values[name] = x
+		}
+	}
+	return values, nil
+}
+
+// stackable reads an adapter that can stand beside others.
+func stackable(dir string) (lora.Config, error) {
+	how, err := registry.Read(dir)
+	if err != nil {
+		return lora.Config{}, err
+	}
+	c, ok := how.(lora.Config)
+	if !ok {
+		return c, failure.Data("%s is a %s adapter; only LoRA adapters can be loaded together", dir, how.Name())
+	}
+	if len(c.Modules) > 0 {
+		return c, failure.Data("%s trained whole modules (%s), which replace those of the base and cannot be weighed; load it alone, or merge it first", dir, strings.Join(c.Modules, ", "))
+	}
+	return c, nil
+}
+
+// sameBase compares base_model_name_or_path by the last part: the directories
+// in which people keep a model differ.
+func sameBase(a, b string) bool {
+	return a == "" || b == "" || filepath.Base(filepath.Clean(a)) == filepath.Base(filepath.Clean(b))
+}
+
+// adapterSet are the adapters of a speaker by name.
+type adapterSet struct {
+	loaded []Weighted
+	dora   []bool
+}
+
+func newAdapterSet(all []Weighted) (s adapterSet, err error) {
+	for _, a := range all {
+		c, err := stackable(a.Dir)
+		if err != nil {
+			return s, err
+		}
+		s.loaded, s.dora = append(s.loaded, a), append(s.dora, c.DoRA)
+	}
+	return s, nil
+}
+
+// mix gives the weights of a text like "A:0.7,B:0.3", where a name is that of
+// a loaded directory, or the end of it; "none" is the base alone and "" what
+// the adapters were loaded with.
+func (s adapterSet) mix(text string) (generate.Mix, error) {
+	mix := make(generate.Mix, len(s.loaded))
+	switch text {
+	case "":
+		for i, a := range s.loaded {
+			mix[i] = float32(a.Weight)
+		}
+	case "none":
+	default:
+		for _, part := range strings.Split(text, ",") {
+			w, err := ParseWeighted(strings.TrimSpace(part))
+			if err != nil {
+				return nil, err
+			}
+			i := slices.IndexFunc(s.loaded, func(a Weighted) bool {
+				return a.Dir == w.Dir || strings.HasSuffix(filepath.Clean(a.Dir), string(filepath.Separator)+filepath.Clean(w.Dir))
+			})
+			if i < 0 {
+				return nil, failure.Usage("adapter %q is not loaded; there are %s and none", w.Dir, s)
+			}
+			mix[i] += float32(w.Weight)
+		}
+	}
+	return mix, s.check(mix)
+}
+
+// check: the magnitudes of DoRA replace those of the base, so it is there
+// whole and alone, or not at all.
+func (s adapterSet) check(mix generate.Mix) error {
+	active := 0
+	for _, w := range mix {
+		if w != 0 {
+			active++
+		}
+	}
+	for i, w := range mix {
+		if s.dora[i] && w != 0 && (w != 1 || active > 1) {
+			return failure.Usage("%s is a DoRA adapter: it has weight 1 and no other beside it, or weight 0", s.loaded[i].Dir)
+		}
+	}
+	return nil
+}
+
+func (s adapterSet) String() string {
+	var names []string
+	for _, a := range s.loaded {
+		names = append(names, a.Dir)
+	}
+	return strings.Join(names, ", ")
+}
