@@ -92,7 +92,7 @@ MUTANTS = [
     ("layer_norm", "layer_norm_backward", "mean of the gradient forgotten", [("- total - (widen", "- (widen")]),
     ("layer_norm", "layer_norm", "variance of the values", [("squares += (widen(v.at[i]) - mean) * (widen(v.at[i]) - mean);", "squares += widen(v.at[i]) * widen(v.at[i]);")]),
     ("pool", "pool", "last of a row too many", [("kind == GRAFT_POOL_LAST ? last - 1 : first;\n            for", "kind == GRAFT_POOL_LAST ? last - 2 : first;\n            for")]),
-    ("classification_loss", "classification_loss", "the label counts among the others", [("if (c != label) others", "others")]),
+    ("classification_loss", "classification_loss", "the label is forgotten", [("(c == label ? sum : 0.0)", "0.0")]),
     ("classification_loss", "classification_loss", "no barrier before the parts are added",
      [("    __syncthreads();\n    if (threadIdx.x > 1) return;", "    if (threadIdx.x > 1) return;")]),
     ("cross_entropy", "linear_cross_entropy dx", "gradient overwrites logits that others read",

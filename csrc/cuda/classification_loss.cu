@@ -26,19 +26,19 @@ template <class T> __device__ inline RowLoss softmax_loss(T* dz, const T* z, int
     for (int c = lane; c < n; c += 32) top = fmaxf(top, widen(z[c]));
     top = warp_max(top);
     int best = INT_MAX;  // the first of the largest
-    double others = 0.0;  // without the label, so that softmax - 1 does not cancel
+    double sum = 0.0;
     for (int c = lane; c < n; c += 32) {
         if (widen(z[c]) == top && c < best) best = c;
-        if (c != label) others += exp(double(widen(z[c]) - top));
+        sum += exp(double(widen(z[c]) - top));
     }
     for (int offset = 16; offset > 0; offset /= 2) {
         const int other = __shfl_xor_sync(kFullMask, best, offset);
         best = other < best ? other : best;
     }
-    others = lanes_sum(others);
-    const double at_label = double(widen(z[label]) - top), sum = others + exp(at_label);
+    sum = lanes_sum(sum);
+    const double at_label = double(widen(z[label]) - top);
     for (int c = lane; dz && c < n; c += 32)
-        store(dz + c, float(factor * (c == label ? -others : exp(double(widen(z[c]) - top))) / sum));
+        store(dz + c, float(factor * ((exp(double(widen(z[c]) - top)) - (c == label ? sum : 0.0)) / sum)));
     const double loss = log(sum) - at_label;
     return {loss, best == label};
 }

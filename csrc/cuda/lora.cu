@@ -38,7 +38,8 @@ down(LoraDown p, int rank, bool x_aligned, bool a_aligned, int steps_of_split, f
                 const bool of_x = row < 64, inside = of_x ? row0 + row < p.tokens : row - 64 < rank;
                 const int64_t left = inside ? p.in - k0 - col : 0;
                 const bf16* from = of_x ? x + (row0 + row) * p.x.pitch : a + (row - 64) * p.a.pitch;
-                copy_chunk(x_tile + row * kPitch + col, left > 0 ? from + k0 + col : x, left < 8 ? int(left) : 8, of_x ? x_aligned : a_aligned);
+                copy_chunk(x_tile + row * kPitch + col, left > 0 ? from + k0 + col : of_x ? x : a, left < 8 ? int(left) : 8,
+                           of_x ? x_aligned : a_aligned);
             }
         }
         cp_async_commit();  // also when empty, so that group counts stay equal
