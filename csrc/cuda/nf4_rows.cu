@@ -29,8 +29,7 @@ multiply(Matrix<T> y, Matrix<const T> x, Matrix<const uint8_t> w, NF4Scales scal
     for (int64_t col = lane * kPack; col < in; col += 32 * kPack) {
         Pack<T, kPack> from[Tokens];
 #pragma unroll
-        for (int t = 0; t < Tokens; ++t)
-            if (t < tokens) from[t] = load_pack<kPack>(x.row(t) + col);
+        for (int t = 0; t < Tokens; ++t) from[t] = load_pack<kPack>(x.row(t < tokens ? t : tokens - 1) + col);
 #pragma unroll
         for (int r = 0; r < kRowsPerWarp; ++r) {
             const int64_t row = row0 + r;
@@ -42,8 +41,7 @@ multiply(Matrix<T> y, Matrix<const T> x, Matrix<const uint8_t> w, NF4Scales scal
                 const uint32_t nibble = bytes >> (8 * (i / 2) + (i % 2 ? 0 : 4)) & 15;
                 const float value = rounded(x.data, __fmul_rn(code[nibble], absmax));
 #pragma unroll
-                for (int t = 0; t < Tokens; ++t)
-                    if (t < tokens) sum[r][t] += widen(from[t].at[i]) * value;
+                for (int t = 0; t < Tokens; ++t) sum[r][t] += widen(from[t].at[i]) * value;
             }
         }
     }
