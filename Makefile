@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-table cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-table cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -10,11 +10,29 @@ help: ## list the targets
 build: ## bin/graft
 	$(GO) build -trimpath -o $(GRAFT) ./cmd/graft
 
-test: ## every test that needs no GPU and no Python
+test: ## every test that needs no GPU; those on a PJRT plugin where pip can fetch it
 	$(GO) vet ./...
 	$(GO) test ./...
 	cd tests/link && $(GO) test ./...
 	$(MAKE) -C cuda -j2 test-table test-host
+	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory test-pjrt; \
+	else echo "not run: the tests on a PJRT plugin, which python3 -m pip fetches (make test-pjrt)"; fi
+
+# The CPU plugin, a single release: its checksum is pinned.
+PJRT_WHEEL := xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_x86_64.whl
+PJRT_SHA256 := 55837b6b7b47daa717f2d9a5a03563ea0ceaa338d06a81a1e2d3f060d960decc
+PJRT_PLUGIN := $(CURDIR)/.cache/pjrt/xla_cpu_pjrt.so
+
+pjrt-plugin: $(PJRT_PLUGIN) ## the PJRT plugin of the CPU, from PyPI into .cache/pjrt
+
+$(PJRT_PLUGIN):
+	mkdir -p .cache/pjrt
+	python3 -m pip download -q --no-deps --only-binary=:all: --platform manylinux_2_27_x86_64 -d .cache/pjrt xla-cpu-pjrt==0.0.1
+	cd .cache/pjrt && echo "$(PJRT_SHA256)  $(PJRT_WHEEL)" | sha256sum -c --quiet
+	cd .cache/pjrt && python3 -m zipfile -e $(PJRT_WHEEL) unpacked && mv unpacked/xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so . && rm -r unpacked $(PJRT_WHEEL)
+
+test-pjrt: $(PJRT_PLUGIN) ## the operation table, training and generation on that plugin
+	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity
 
 check: ## formatting, module files, builds without cgo, CUDA for every architecture, broken kernels
 	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }

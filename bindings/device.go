@@ -56,3 +56,30 @@ type Program interface {
 	Launch() error
 	Close() error
 }
+
+// Compiler is a device that compiles its programs and knows what each takes.
+type Compiler interface {
+	// Compiled lists the programs compiled so far.
+	Compiled() []Compiled
+}
+
+// Announcer is a backend that says when a program begins to compile, with
+// Seconds 0, and again when it is ready.
+type Announcer interface{ Announce(func(Compiled)) }
+
+// Compiled is what a compiler says of a program. Memory is in bytes.
+type Compiled struct {
+	Name    string  `json:"name"`
+	Calls   int     `json:"calls"`   // operations of the program
+	Lines   int     `json:"lines"`   // of the module, one for each operation of the compiler
+	Seconds float64 `json:"seconds"` // to compile
+
+	Arguments int64 `json:"arguments"` // buffers that are read
+	Results   int64 `json:"results"`
+	Aliased   int64 `json:"aliased"` // results that take the memory of an argument
+	Temporary int64 `json:"temporary"`
+	Code      int64 `json:"code"`
+}
+
+// Peak is what the device holds while the program runs.
+func (c Compiled) Peak() int64 { return c.Arguments + c.Results - c.Aliased + c.Temporary + c.Code }

@@ -31,8 +31,11 @@ func CUDAProfile() Profile {
 	return Profile{Name: "cuda", WorkspaceBytes: 64 << 20, LogitsBytes: 256 << 20}
 }
 
-// PJRTProfile is that of any PJRT plugin.
-func PJRTProfile() Profile { return Profile{Name: "pjrt", CompilerScratch: true} }
+// PJRTProfile is that of any PJRT plugin. The compiler holds a few tensors of
+// the size of the logits at once.
+func PJRTProfile() Profile {
+	return Profile{Name: "pjrt", CompilerScratch: true, LogitsBytes: 64 << 20}
+}
 
 // LogitsRows is the number of rows whose logits LinearCrossEntropy computes at
 // once: as many as LogitsBytes holds in float32, between 16 and 512.

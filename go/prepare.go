@@ -33,7 +33,10 @@ type Options struct {
 	Backend bindings.Backend
 	// Progress is told of loading; it may be nil.
 	Progress func(what string, done, total int64)
-	Stdin    io.Reader // for a data source "-"
+	// Compiling is told of programs that a device compiles, when one begins
+	// and when it is ready; it may be nil.
+	Compiling func(bindings.Compiled)
+	Stdin     io.Reader // for a data source "-"
 }
 
 // Run is a configured run: its data read, its model built, its memory planned,
@@ -88,6 +91,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	announce(r.Backend, r.options.Compiling)
 	if r.Method, err = registry.New(c.Method, method.Base{Dir: r.Base.Dir, Encode: r.Base.encode}); err != nil {
 		return err
 	}
@@ -151,6 +155,13 @@ func (r *Run) checkContext() error {
 		}
 	}
 	return nil
+}
+
+// announce has a device tell of programs that compile, if it is of that kind.
+func announce(b bindings.Backend, to func(bindings.Compiled)) {
+	if a, ok := b.(bindings.Announcer); ok && to != nil {
+		a.Announce(to)
+	}
 }
 
 // build makes the model of the method, and reads the first values of the

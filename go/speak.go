@@ -25,6 +25,7 @@ type SpeakerOptions struct {
 	Sequences int                // served at once; 0: 1
 	Backend   bindings.Backend
 	Progress  func(what string, done, total int64)
+	Compiling func(bindings.Compiled) // as in Options
 }
 
 // Speaker is a model opened for generation.
@@ -91,6 +92,7 @@ func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
 			return nil, err
 		}
 	}
+	announce(backend, o.Compiling)
 	if err := m.Check(b.Files); err != nil {
 		return nil, err
 	}

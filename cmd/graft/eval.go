@@ -23,7 +23,7 @@ func evalCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading()})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling})
 			if err != nil {
 				return err
 			}

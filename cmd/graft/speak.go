@@ -21,7 +21,7 @@ import (
 func speakFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "adapter", Usage: "an adapter `DIR`, or DIR:WEIGHT; may be repeated, then they add up"},
-		&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N or reference"},
+		&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N, pjrt:PLUGIN or reference"},
 		&cli.StringFlag{Name: "dtype", Value: "auto", Usage: "auto, f32 or bf16"},
 		&cli.StringFlag{Name: "quant", Value: "auto", Usage: "auto, none or nf4: how linear layers are stored, as model.quant"},
 		&cli.IntFlag{Name: "max-tokens", Usage: "the context: tokens of prompt and answer together (default 2048)"},
@@ -47,7 +47,7 @@ func openSpeaker(c *cli.Context) (*graft.Speaker, generate.Params, error) {
 	}
 	o := graft.SpeakerOptions{
 		Model: dir, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"),
-		Quant: model.Quantization(c.String("quant")), Progress: newLoading(),
+		Quant: model.Quantization(c.String("quant")), Progress: newLoading(), Compiling: compiling,
 	}
 	if o.Adapters, err = weighted(c.StringSlice("adapter")); err != nil {
 		return nil, p, err

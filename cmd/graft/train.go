@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/graftlm/graft/bindings"
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/train"
@@ -18,7 +19,7 @@ import (
 func runFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		setFlag(),
-		&cli.StringFlag{Name: "device", Usage: "auto, cpu, cuda:N or reference; the same as --set device=…"},
+		&cli.StringFlag{Name: "device", Usage: "auto, cpu, cuda:N, pjrt:PLUGIN or reference; the same as --set device=…"},
 		&cli.StringFlag{Name: "memory", Usage: "refuse a plan beyond this, as 24GiB; the same as --set memory.limit=…"},
 		jsonFlag(),
 	}, more...)
@@ -48,7 +49,7 @@ func trainCommand() *cli.Command {
 			if err := cfg.CheckOutput(c.IsSet("resume")); err != nil && !c.Bool("dry-run") {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Stdin: os.Stdin})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling, Stdin: os.Stdin})
 			if err != nil {
 				return err
 			}
@@ -136,5 +137,14 @@ func newLoading() func(what string, done, total int64) {
 			shown = percent
 			fmt.Fprintf(os.Stderr, "%s: %d %%\n", what, percent)
 		}
+	}
+}
+
+// compiling tells of a program that takes a while before its first step.
+func compiling(c bindings.Compiled) {
+	if c.Seconds == 0 {
+		fmt.Fprintf(os.Stderr, "compiling %s: %d operations\n", c.Name, c.Lines)
+	} else {
+		fmt.Fprintf(os.Stderr, "compiled %s in %.1f s\n", c.Name, c.Seconds)
 	}
 }

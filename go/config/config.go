@@ -2,7 +2,7 @@ package config
 
 // Config is a run, complete: every key has a value.
 type Config struct {
-	Device     string     `yaml:"device" default:"auto" match:"^(auto|cpu|reference|cuda:[0-9]{1,3})$" form:"auto, cpu, cuda:N or reference" doc:"Where the step runs; auto takes a GPU if there is one."`
+	Device     string     `yaml:"device" default:"auto" match:"^(auto|cpu|reference|cuda:[0-9]{1,3}|pjrt:.+)$" form:"auto, cpu, cuda:N, pjrt:PLUGIN or reference" doc:"Where the step runs; auto takes a GPU if there is one."`
 	Threads    int        `yaml:"threads" range:"[0,4096]" aka:"num_threads n_threads" doc:"CPU threads; 0 is one for each core."`
 	Model      Model      `yaml:"model" doc:"The base model."`
 	Method     Method     `yaml:"method" aka:"peft adapter lora" doc:"What is trained."`

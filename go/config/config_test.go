@@ -132,7 +132,7 @@ func TestRefusals(t *testing.T) {
 		"model: {path: 3}":                          "model.path: want text, got 3; put it in quotes",
 		"model: {path: [a]}":                        "model.path: want text, got a list",
 		"model: {dtype: f16}":                       `"f16" is not one of auto, f32, bf16`,
-		"device: gpu":                               `device: want auto, cpu, cuda:N or reference, got "gpu"`,
+		"device: gpu":                               `device: want auto, cpu, cuda:N, pjrt:PLUGIN or reference, got "gpu"`,
 		"data: {shuffle: yes}":                      `data.shuffle: want true or false, got "yes"`,
 		"data: {train: [{format: text}]}":           `data.train[0] needs "path"`,
 		"data: {train: [null]}":                     "data.train[0] is empty",

@@ -3,6 +3,8 @@
 //	auto         the CPU, or a GPU if there is one
 //	cpu          the native CPU backend
 //	cuda:0       a GPU, through libgraft_cuda.so
+//	pjrt:/path/to/plugin.so[?option=value]   an accelerator with a PJRT plugin
+//	pjrt:cpu     the same by a short name, from a search path (docs/pjrt.md)
 //	reference    plain Go loops: slow and exact, always there
 //
 // It is the one place, besides tests, that names concrete backends.
@@ -42,8 +44,10 @@ func Open(name string, threads int) (bindings.Backend, error) {
 		}
 		b, err := native.CUDA(native.Options{Device: n})
 		return b, failure.As(failure.ErrUnavailable, err)
+	case "pjrt":
+		return openPJRT(rest)
 	}
-	return nil, failure.Config("device %q is not known; use auto, cpu, cuda:N or reference", name)
+	return nil, failure.Config("device %q is not known; use auto, cpu, cuda:N, pjrt:PLUGIN or reference", name)
 }
 
 // Profile is that of a device of a name, which need not be there.
@@ -89,5 +93,6 @@ func List() []Entry {
 	} else {
 		all = append(all, Entry{Name: "cuda:0", Missing: err.Error()})
 	}
+	all = append(all, listPJRT()...)
 	return append(all, Entry{Name: "reference", Info: reference.New(reference.Float32).Info()})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/bindings/native"
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/method"
@@ -45,11 +46,11 @@ func BenchmarkStep(b *testing.B) {
 		{"llama-8m/lora/f32", small, 8, r16, nn.Float32, model.QuantNone},
 		{"llama-8m/full/bf16", small, 8, full.Config{}, nn.BFloat, model.QuantNone},
 	} {
-		b.Run(fmt.Sprintf("%s/%dx256", c.name, c.rows), func(b *testing.B) { step(b, c.config, c.rows, c.how, c.types, c.quant) })
+		b.Run(fmt.Sprintf("%s/%dx256", c.name, c.rows), func(b *testing.B) { step(b, native.CPU(native.Options{}), c.config, c.rows, c.how, c.types, c.quant) })
 	}
 }
 
-func step(b *testing.B, config string, rows int, how method.Method, types nn.Types, quant model.Quantization) {
+func step(b *testing.B, backend bindings.Backend, config string, rows int, how method.Method, types nn.Types, quant model.Quantization) {
 	parsed, err := model.ParseConfig("config.json", []byte(config))
 	require.NoError(b, err)
 	m := model.New(parsed)
@@ -70,7 +71,6 @@ func step(b *testing.B, config string, rows int, how method.Method, types nn.Typ
 		all = append(all, row)
 	}
 	batch := []data.MicroBatch{data.Flatten(all)}
-	backend := native.CPU(native.Options{})
 	e, err := train.NewEngine(backend, plan.Job{
 		Model: m, Types: types, Profile: backend.Profile(), Hyper: nn.Hyper{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, MaxGradNorm: 1},
 		Train: []nn.Bucket{{Tokens: 256 * rows, Sequences: rows, Targets: 255 * rows}},
@@ -90,6 +90,13 @@ func step(b *testing.B, config string, rows int, how method.Method, types nn.Typ
 	b.ReportMetric(float64(256*rows*b.N)/b.Elapsed().Seconds(), "tokens/s")
 	b.ReportMetric(float64(e.Planned().Total())/(1<<20), "planned-MiB")
 	b.ReportMetric(peak(), "peak-MiB")
+	if c, ok := e.Device().(bindings.Compiler); ok {
+		seconds := 0.0
+		for _, p := range c.Compiled() {
+			seconds += p.Seconds
+		}
+		b.ReportMetric(seconds, "compile-s")
+	}
 }
 
 // weights is a checkpoint of numbers of deviation 0.02, and norms of one.

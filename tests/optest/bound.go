@@ -42,7 +42,7 @@ func evaluate(b build, act bindings.DType, values map[string][]float64, noise *r
 	backend := reference.New(reference.Float64)
 	m := &maker{mem: bindings.NewMemory(), profile: backend.Profile(), act: act, wide: true, guard: 8, noise: noise, values: values}
 	call := b(m)
-	got, err := run(backend, m, call, 1)
+	got, err := once(backend, m, call)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,11 @@ func (m *maker) bound(t bindings.DType, y, sensitivity float64) float64 {
 	if !t.Float() {
 		return 0
 	}
-	return halfULP(t, y) + m.absolute + slack*(m.terms*unit(single(t))+m.roundings*unit(m.act))*sensitivity
+	least := 0.0
+	if m.flushes {
+		least = 0x1p-126
+	}
+	return halfULP(t, y) + m.absolute + least + slack*(m.terms*unit(single(t))+m.roundings*unit(m.act))*sensitivity
 }
 
 // single is the type of arithmetic for results of type t.

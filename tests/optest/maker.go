@@ -43,6 +43,7 @@ type maker struct {
 	act     bindings.DType // of activations on the device under test
 	wide    bool           // everything is F64
 	guard   int
+	flushes bool                 // the device has no subnormal numbers
 	noise   *rand.Rand           // varies inputs, for the error bound
 	values  map[string][]float64 // instead of random ones
 	specs   []*spec

@@ -38,6 +38,12 @@ type Options struct {
 	Missing []string
 	// Only runs the cases whose name contains it.
 	Only string
+	// Together makes one program of all cases of an operation, for devices that
+	// compile: the tensors of each at an odd element.
+	Together bool
+	// Flushes is for devices that take numbers below the normal ones of float32
+	// for zero.
+	Flushes bool
 	// Results receives the bytes of every output, by case and tensor, for
 	// comparisons between two runs.
 	Results map[string][]byte
@@ -90,90 +96,160 @@ func Run(t *testing.T, backend bindings.Backend, o Options) {
 	if len(o.Types) == 0 {
 		o.Types = []bindings.DType{bindings.F32, bindings.BF16}
 	}
+	for _, group := range o.groups() {
+		for _, act := range o.Types {
+			var outcomes []outcome
+			if o.Together {
+				outcomes = checkAll(backend, group, act, oddGuard, o)
+			}
+			for i, c := range group {
+				t.Run(fmt.Sprintf("%s/%s", c.Name(), act), func(t *testing.T) {
+					out := outcome{}
+					if o.Together {
+						out = outcomes[i]
+					} else {
+						out.got, out.err = check(backend, c, act, o)
+					}
+					if slices.Contains(o.Missing, c.Op) {
+						require.ErrorIs(t, out.err, bindings.ErrNotImplemented)
+						return
+					}
+					if errors.Is(out.err, bindings.ErrNotImplemented) && o.AllowMissing {
+						t.Skipf("%s: %v", c.Op, out.err)
+					}
+					require.NoError(t, out.err)
+					for name, b := range out.got {
+						if o.Results != nil {
+							o.Results[fmt.Sprintf("%s/%s/%s", c.Name(), act, name)] = b
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// groups are the cases that run: each alone, or by operation.
+func (o Options) groups() (all [][]Case) {
+	at := map[string]int{}
 	for _, c := range Cases() {
 		if c.bench || !strings.Contains(c.Name(), o.Only) {
 			continue
 		}
-		for _, act := range o.Types {
-			t.Run(fmt.Sprintf("%s/%s", c.Name(), act), func(t *testing.T) {
-				got, err := check(backend, c, act, o.expected(c, act))
-				if slices.Contains(o.Missing, c.Op) {
-					require.ErrorIs(t, err, bindings.ErrNotImplemented)
-					return
-				}
-				if errors.Is(err, bindings.ErrNotImplemented) && o.AllowMissing {
-					t.Skipf("%s: %v", c.Op, err)
-				}
-				require.NoError(t, err)
-				for name, b := range got {
-					if o.Results != nil {
-						o.Results[fmt.Sprintf("%s/%s/%s", c.Name(), act, name)] = b
-					}
-				}
-			})
+		if i, known := at[c.Op]; known && o.Together {
+			all[i] = append(all[i], c)
+			continue
 		}
+		at[c.Op] = len(all)
+		all = append(all, []Case{c})
 	}
+	return all
 }
+
+// Guards around a tensor, in elements: one keeps it aligned, the other not.
+const (
+	evenGuard = 64
+	oddGuard  = 3
+)
 
 // check runs a case with both placements of its tensors and returns the bytes
 // of its outputs.
-func check(backend bindings.Backend, c Case, act bindings.DType, want expected) (got map[string][]byte, err error) {
-	for _, guard := range []int{64, 3} {
-		m := &maker{mem: bindings.NewMemory(), profile: backend.Profile(), act: act, guard: guard}
-		call := c.build(m)
-		if got, err = run(backend, m, call, 2); err != nil {
-			return nil, err
+func check(backend bindings.Backend, c Case, act bindings.DType, o Options) (got map[string][]byte, err error) {
+	for _, guard := range []int{evenGuard, oddGuard} {
+		out := checkAll(backend, []Case{c}, act, guard, o)[0]
+		if out.err != nil {
+			return nil, fmt.Errorf("tensors at multiples of %d elements: %w", guard, out.err)
 		}
-		if err := compare(m, want, got); err != nil {
-			return nil, fmt.Errorf("tensors at multiples of %d elements: %w", guard, err)
-		}
+		got = out.got
 	}
 	return got, nil
 }
 
+// outcome is the bytes of the outputs of a case.
+type outcome struct {
+	got map[string][]byte
+	err error
+}
+
+// checkAll runs cases as one program.
+func checkAll(backend bindings.Backend, cases []Case, act bindings.DType, guard int, o Options) []outcome {
+	mem := bindings.NewMemory()
+	makers, calls := make([]*maker, len(cases)), make([]func(bindings.Ops), len(cases))
+	for i, c := range cases {
+		makers[i] = &maker{mem: mem, profile: backend.Profile(), act: act, guard: guard, flushes: o.Flushes}
+		calls[i] = c.build(makers[i])
+	}
+	outcomes := make([]outcome, len(cases))
+	err := run(backend, mem, makers, outcomes, 2, func(ops bindings.Ops) {
+		for _, call := range calls {
+			call(ops)
+		}
+	})
+	for i, c := range cases {
+		if out := &outcomes[i]; err != nil {
+			out.err = err
+		} else if out.err == nil {
+			out.err = compare(makers[i], o.expected(c, act), out.got)
+		}
+	}
+	return outcomes
+}
+
 // run uploads and launches, that many times, and checks everything but the
-// values.
-func run(backend bindings.Backend, m *maker, call func(bindings.Ops), times int) (map[string][]byte, error) {
-	device, err := backend.Open(m.mem.Peak())
+// values. Its error is that of the device.
+func run(backend bindings.Backend, mem *bindings.Memory, makers []*maker, outcomes []outcome, times int, call func(bindings.Ops)) error {
+	device, err := backend.Open(mem.Peak())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer device.Close()
 	program, err := device.Prepare("optest", call)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer program.Close()
-	var first map[string][]byte
 	for range times {
-		for _, s := range m.specs {
-			if err := device.Upload(s.slot, s.before()); err != nil {
-				return nil, err
+		for _, m := range makers {
+			for _, s := range m.specs {
+				if err := device.Upload(s.slot, s.before()); err != nil {
+					return err
+				}
 			}
 		}
 		if err := program.Launch(); err != nil {
-			return nil, err
+			return err
 		}
-		out := map[string][]byte{}
-		for _, s := range m.specs {
-			after := make([]byte, s.slot.Bytes())
-			if err := device.Download(after, s.slot); err != nil {
-				return nil, err
+		for i, m := range makers {
+			out := map[string][]byte{}
+			for _, s := range m.specs {
+				after := make([]byte, s.slot.Bytes())
+				if err := device.Download(after, s.slot); err != nil {
+					return err
+				}
+				own, err := s.intact(after)
+				if err != nil && outcomes[i].err == nil {
+					outcomes[i].err = err
+				}
+				if s.role == output || s.role == updated {
+					out[s.name] = own
+				}
 			}
-			own, err := s.intact(after)
-			if err != nil {
-				return nil, err
+			for name, b := range outcomes[i].got {
+				if !bytes.Equal(b, out[name]) && outcomes[i].err == nil {
+					outcomes[i].err = fmt.Errorf("%s: a second run gives other bits", name)
+				}
 			}
-			if s.role == output || s.role == updated {
-				out[s.name] = own
-			}
+			outcomes[i].got = out
 		}
-		for name, b := range first {
-			if !bytes.Equal(b, out[name]) {
-				return nil, fmt.Errorf("%s: a second run gives other bits", name)
-			}
-		}
-		first = out
 	}
-	return first, nil
+	return nil
+}
+
+// once runs one case once.
+func once(backend bindings.Backend, m *maker, call func(bindings.Ops)) (map[string][]byte, error) {
+	var out [1]outcome
+	if err := run(backend, m.mem, []*maker{m}, out[:], 1, call); err != nil {
+		return nil, err
+	}
+	return out[0].got, out[0].err
 }
