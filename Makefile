@@ -81,7 +81,7 @@ cuda-toolchain: ## nvcc 13.0 from PyPI into .cache/cuda-toolchain, unless one is
 cuda: ## build/lib/libgraft_cuda.so for sm_80, 86, 89, 90a, 100, 120
 	$(MAKE) -C cuda library
 
-cuda-check: ## CUDA kernels for every architecture: registers and shared memory within budget, no spills
+cuda-check: ## CUDA kernels for every architecture: registers, spills and shared memory within budget
 	$(MAKE) -C cuda check
 
 test-cuda-table: ## the operation table over the CUDA kernels, run by the host emulation
