@@ -82,6 +82,10 @@ graft_api make_table() {
     OP(pool_backward);
     OP(classification_loss);
     OP(adamw8);
+    OP(dropout);
+    OP(weight_norm);
+    OP(magnitude);
+    OP(magnitude_backward);
 #undef OP
     return t;
 }

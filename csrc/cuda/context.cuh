@@ -164,6 +164,10 @@ GRAFT_DECLARE(pool);
 GRAFT_DECLARE(pool_backward);
 GRAFT_DECLARE(classification_loss);
 GRAFT_DECLARE(adamw8);
+GRAFT_DECLARE(dropout);
+GRAFT_DECLARE(weight_norm);
+GRAFT_DECLARE(magnitude);
+GRAFT_DECLARE(magnitude_backward);
 #undef GRAFT_DECLARE
 
 }  // namespace graft::cuda

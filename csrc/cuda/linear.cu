@@ -2,15 +2,15 @@
 //
 // The adapters of a layer are concatenated, so that each product has one
 // low-rank tail, summed in the accumulators of the frozen product:
-//     y  = x W^T + S B^T          S = scale * drop(x) A^T, kept as xa
-//     dx = dy W + dS A            dS = scale * dy B
+//     y  = x W^T + S B^T          S = gate * scale * drop(x) A^T, kept as xa
+//     dx = dy W + dS A            dS = gate * scale * dy B
 //     dA += dS^T drop(x)          dB += dy^T S
 // S, dS and dB in bf16 are lora.cu's.
 // With dropout dx takes a second pass, for the mask acts on dS A alone.
 #include "column_sum.cuh"
+#include "dropout.cuh"
 #include "lora.cuh"
 #include "nf4.cuh"
-#include "philox.cuh"
 #include "weight.cuh"
 
 namespace graft::cuda {
@@ -33,33 +33,6 @@ void copy(graft_context* c, void* to, int64_t pitch, int32_t type, const graft_t
         for_each<1>(c, Copy<float, float>{static_cast<float*>(to), pitch, view<const float>(from)}, rows(from), cols(from));
     }
 }
-
-struct Mask {
-    const uint32_t* seed;
-    uint32_t site, threshold;
-    float keep;  // 1 / (1 - p)
-    // Four neighbours share the words of one counter.
-    __device__ bool kept(int64_t element) const {
-        const Philox words = philox({uint32_t(element / 4), site, seed[2], seed[3]}, seed[0], seed[1]);
-        return words.at[element % 4] >= threshold;
-    }
-};
-Mask mask(const graft_dropout& d) {
-    return {data<const uint32_t>(d.seed), d.site, d.threshold, 1.0f / (1.0f - d.p)};
-}
-
-// to = drop(from), or to += drop(from).
-template <class T> struct Drop {
-    Matrix<T> to;
-    Matrix<const T> from;
-    Mask mask;
-    bool add;
-    __device__ void operator()(int64_t row, int64_t col) const {
-        float value = mask.kept(row * from.cols + col) ? widen(from.row(row)[col]) * mask.keep : 0.0f;
-        if (add) value += widen(to.row(row)[col]);
-        store(to.row(row) + col, value);
-    }
-};
 
 // The low-rank parts of a call in the type of the activations, adapters beside
 // each other, in the caller's scratch.
@@ -95,9 +68,9 @@ graft_status* check_adapters(const graft_linear_args& l, int32_t type, int64_t t
         GRAFT_TRY(check_shape("A", p.a, kF32, -1, l.w.in));
         GRAFT_TRY(check_shape("B", p.b, kF32, l.w.out, rows(p.a)));
         GRAFT_TRY(check_optional("xa", p.xa, 1u << type, tokens, rows(p.a)));
-        if (given(p.gate)) return error(GRAFT_UNIMPLEMENTED, "an adapter with a gate");
         if (p.drop.p < 0 || p.drop.p >= 1) return error(GRAFT_INVALID_ARGUMENT, "dropout of %g", double(p.drop.p));
         if (p.drop.p > 0) GRAFT_TRY(check_flat("seed", p.drop.seed, kU32, 4));
+        if (given(p.gate)) GRAFT_TRY(check_flat("gate", p.gate, kF32, tokens));
     }
     return nullptr;
 }
@@ -112,10 +85,6 @@ void gather(graft_context* c, const graft_linear_args& l, const Tail& t, int32_t
     }
 }
 
-void drop(graft_context* c, const graft_tensor& to, const graft_tensor& from, const Mask& m, bool add) {
-    GRAFT_BY_TYPE(from, T, for_each<1>(c, Drop<T>{view<T>(to), view<const T>(from), m, add}, rows(from), cols(from)));
-}
-
 // The adapters as the kernels of lora.cu take them; none where these do not apply.
 Stack stacked(const graft_linear_args& l, int32_t type, bool backward) {
     Stack stack;
@@ -123,11 +92,22 @@ Stack stacked(const graft_linear_args& l, int32_t type, bool backward) {
     for (int64_t i = 0; i < l.num_adapters; i++) {
         const graft_low_rank& p = l.adapters[i];
         if (backward ? !given(p.xa) : p.drop.p > 0) return {};
-        stack.at[i] = {stack.rank, int(rows(p.a)), p.scale, data<bf16>(p.xa), p.xa.pitch, data<float>(p.db), p.db.pitch};
+        stack.at[i] = {stack.rank, int(rows(p.a)), p.scale, data<bf16>(p.xa), p.xa.pitch, data<float>(p.db), p.db.pitch, data<float>(p.gate)};
         stack.rank += int(rows(p.a));
     }
     stack.count = int(l.num_adapters);
     return stack;
+}
+
+// The rows of xa, or of its gradient, times the gate of an adapter that has one.
+template <class T> struct Gate {
+    Matrix<T> x;
+    const float* gate;
+    __device__ void operator()(int64_t row, int64_t col) const { store(x.row(row) + col, widen(x.row(row)[col]) * gate[row]); }
+};
+void gate_rows(graft_context* c, const graft_tensor& x, const graft_tensor& gate) {
+    if (!given(gate)) return;
+    GRAFT_BY_TYPE(x, T, for_each<1>(c, Gate<T>{view<T>(x), data<float>(gate)}, rows(x), cols(x)));
 }
 
 graft_tensor matrix(void* data, int32_t type, int64_t rows, int64_t cols) {
@@ -190,6 +170,7 @@ graft_status* linear(graft_context* c, const graft_linear_args* l) {
         g.alpha = p.scale;
         into(&g, p.xa, false);
         GRAFT_TRY(gemm(c, g, workspace));
+        gate_rows(c, p.xa, p.gate);
         copy(c, at(tail.s, first, type), tail.pitch, type, p.xa);
         first += rows(p.a);
     }
@@ -265,6 +246,7 @@ graft_status* linear_backward(graft_context* c, const graft_linear_backward_args
             g.alpha = p.scale;
             into(&g, ds, false);
             GRAFT_TRY(gemm(c, g, workspace));
+            gate_rows(c, ds, p.gate);
         }
         if (!done && given(p.db)) {
             g = product(Layout::TN, type, out, r, tokens, dy, {p.xa.data, p.xa.pitch});

@@ -63,7 +63,7 @@ down(LoraDown p, int rank, bool x_aligned, bool a_aligned, int steps_of_split, f
         }
 }
 
-// s = scale * sum of the parts, and each adapter's columns to its xa.
+// s = gate * scale * sum of the parts, and each adapter's columns to its xa.
 struct FinishDown {
     Stack stack;
     const float* parts;
@@ -76,7 +76,7 @@ struct FinishDown {
         for (int i = 0; i < stack.count; ++i) {
             const Slice& slice = stack.at[i];
             if (col < slice.first || col >= slice.first + slice.rank) continue;
-            sum *= slice.scale;
+            sum *= slice.gate ? slice.scale * slice.gate[row] : slice.scale;
             if (slice.xa) store(slice.xa + row * slice.xa_pitch + col - slice.first, sum);
         }
         store(s + row * stack.rank + col, sum);

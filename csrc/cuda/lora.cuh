@@ -16,19 +16,20 @@ struct Slice {
     int64_t xa_pitch;
     float* db;      // [out, rank]; may be absent
     int64_t db_pitch;
+    const float* gate;  // [T], times scale; may be absent
 };
 struct Stack {
     Slice at[kMaxStacked];
     int count = 0, rank = 0;
 };
 
-// s [T, rank] = scale * x A^T, also written to each xa; A [rank, in] stacked.
+// s [T, rank] = gate * scale * x A^T, also written to each xa; A [rank, in] stacked.
 struct LoraDown {
     Operand x, a;
     bf16* s;
     int64_t tokens, in;
 };
-// ds [T, rank] = scale * dy B and, where given, db += dy^T S; B [out, rank] and S
+// ds [T, rank] = gate * scale * dy B and, where given, db += dy^T S; B [out, rank] and S
 // [T, rank] stacked, rank elements apart as s and ds are.
 struct LoraBackward {
     Operand dy, b;

@@ -236,7 +236,7 @@ void low_rank(int64_t t, int64_t in, int64_t out, int64_t rank) {
     Stack stack;
     stack.count = 1;
     stack.rank = int(rank);
-    stack.at[0] = {0, int(rank), 2.0f, nullptr, 0, static_cast<float*>(db.data), rank};
+    stack.at[0] = {0, int(rank), 2.0f, nullptr, 0, static_cast<float*>(db.data), rank, nullptr};
     bool taken = false;
     const LoraDown down{{x.data, in}, {a.data, in}, static_cast<bf16*>(s.data), t, in};
     const LoraBackward back{{dy.data, out}, {b.data, rank}, static_cast<bf16*>(s.data), static_cast<bf16*>(ds.data), t, out};
