@@ -61,16 +61,7 @@ func Open(dir string) (*Adapter, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, method.WeightsFile)
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	shapes := map[string][]int{}
-	for _, t := range f.Tensors() {
-		shapes[t.Name] = t.Shape
-	}
-	f.Close()
-	values, err := method.ReadTensors(path)
+	values, shapes, err := method.ReadShaped(path)
 	if err != nil {
 		return nil, err
 	}

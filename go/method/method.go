@@ -155,16 +155,22 @@ func WriteTensors(w Writer, name string, tensors []safetensors.Tensor) error {
 
 // ReadTensors reads all tensors of a small file as float32.
 func ReadTensors(path string) (map[string][]float32, error) {
+	all, _, err := ReadShaped(path)
+	return all, err
+}
+
+// ReadShaped is ReadTensors with the shape of each.
+func ReadShaped(path string) (all map[string][]float32, shapes map[string][]int, err error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
-	all := map[string][]float32{}
+	all, shapes = map[string][]float32{}, map[string][]int{}
 	for _, t := range f.Tensors() {
 		raw, values := make([]byte, t.Bytes()), make([]float32, t.Elements())
 		if err := f.ReadAt(t.Name, raw, 0); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		switch t.DType {
 		case "F32":
@@ -174,14 +180,14 @@ func ReadTensors(path string) (map[string][]float32, error) {
 		case "F16":
 			safetensors.F16ToF32(values, raw)
 		default:
-			return nil, failure.Data("%s: tensor %q has type %s, want F32, BF16 or F16", path, t.Name, t.DType)
+			return nil, nil, failure.Data("%s: tensor %q has type %s, want F32, BF16 or F16", path, t.Name, t.DType)
 		}
 		for i, v := range values {
 			if v-v != 0 {
-				return nil, failure.Data("%s: tensor %q has %v at element %d", path, t.Name, v, i)
+				return nil, nil, failure.Data("%s: tensor %q has %v at element %d", path, t.Name, v, i)
 			}
 		}
-		all[t.Name] = values
+		all[t.Name], shapes[t.Name] = values, t.Shape
 	}
-	return all, nil
+	return all, shapes, nil
 }

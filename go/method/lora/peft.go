@@ -265,16 +265,7 @@ func textOrList(v any) (list []string, text bool, err error) {
 // adapted with the same settings.
 func (c Config) Load(dir string, m *model.Model) (map[string][]float32, error) {
 	path := filepath.Join(dir, method.WeightsFile)
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	shapes := map[string][]int{}
-	for _, t := range f.Tensors() {
-		shapes[t.Name] = t.Shape
-	}
-	f.Close()
-	read, err := method.ReadTensors(path)
+	read, shapes, err := method.ReadShaped(path)
 	if err != nil {
 		return nil, err
 	}
