@@ -128,11 +128,13 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
         results = list(pool.map(lambda s: compile_one(compiler, version, s), SOURCES))
     if command == "library":
-        host = CACHE / "status.o"
-        subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-c", ROOT / "csrc/core/status.cc", "-o", host], check=True)
+        core = []
+        for name in ("status", "check"):
+            core.append(CACHE / f"core_{name}.o")
+            subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-c", ROOT / f"csrc/core/{name}.cc", "-o", core[-1]], check=True)
         # The wheels keep their libraries in lib, where nvcc does not look.
         libraries = f"-L{pathlib.Path(compiler).resolve().parent.parent / 'lib'}"
-        subprocess.run([compiler, "-shared", "-cudart", "static", libraries, *GENCODE, "-o", sys.argv[2], *[o for o, _ in results], host,
+        subprocess.run([compiler, "-shared", "-cudart", "static", libraries, *GENCODE, "-o", sys.argv[2], *[o for o, _ in results], *core,
                         "-Xlinker", "--exclude-libs,ALL"], check=True)
         return
     table = usage({s.name: log for s, (_, log) in zip(SOURCES, results)})

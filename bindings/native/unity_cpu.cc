@@ -1,10 +1,10 @@
 // The CPU library, compiled by cgo as one file. csrc/csrc.go embeds these
 // sources, so that go build notices their changes.
 #include "../../csrc/core/status.cc"
+#include "../../csrc/core/check.cc"
 #include "../../csrc/core/isa.cc"
 #include "../../csrc/core/pool.cc"
 #include "../../csrc/core/context.cc"
-#include "../../csrc/cpu/check.cc"
 #include "../../csrc/cpu/elementwise.cc"
 #include "../../csrc/cpu/embedding.cc"
 #include "../../csrc/cpu/rms_norm.cc"

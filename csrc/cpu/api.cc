@@ -75,7 +75,7 @@ template <class Args, graft_status* (*op)(graft_context*, const Args*)>
 graft_status* entry(graft_context* context, const Args* args) {
     return guarded([&] { return op(context, args); });
 }
-#define GRAFT_ENTRY(op) api.op = entry<graft_##op##_args, op>
+#define GRAFT_ENTRY(op) api.op = entry<graft_##op##_args, op>;
 
 graft_api make_table() {
     graft_api api = {};
@@ -95,38 +95,7 @@ graft_api make_table() {
     api.upload = copy;
     api.download = copy;
     api.synchronize = synchronize;
-    GRAFT_ENTRY(zero);
-    GRAFT_ENTRY(cast);
-    GRAFT_ENTRY(add);
-    GRAFT_ENTRY(embedding);
-    GRAFT_ENTRY(embedding_backward);
-    GRAFT_ENTRY(scatter_rows);
-    GRAFT_ENTRY(rms_norm);
-    GRAFT_ENTRY(rms_norm_backward);
-    GRAFT_ENTRY(linear);
-    GRAFT_ENTRY(linear_backward);
-    GRAFT_ENTRY(rope_table);
-    GRAFT_ENTRY(rope);
-    GRAFT_ENTRY(attention);
-    GRAFT_ENTRY(attention_backward);
-    GRAFT_ENTRY(swiglu);
-    GRAFT_ENTRY(swiglu_backward);
-    GRAFT_ENTRY(linear_cross_entropy);
-    GRAFT_ENTRY(grad_norm);
-    GRAFT_ENTRY(adamw);
-    GRAFT_ENTRY(sample);
-    GRAFT_ENTRY(activation);
-    GRAFT_ENTRY(activation_backward);
-    GRAFT_ENTRY(layer_norm);
-    GRAFT_ENTRY(layer_norm_backward);
-    GRAFT_ENTRY(pool);
-    GRAFT_ENTRY(pool_backward);
-    GRAFT_ENTRY(classification_loss);
-    GRAFT_ENTRY(adamw8);
-    GRAFT_ENTRY(dropout);
-    GRAFT_ENTRY(weight_norm);
-    GRAFT_ENTRY(magnitude);
-    GRAFT_ENTRY(magnitude_backward);
+    GRAFT_EACH_OP(GRAFT_ENTRY)
     return api;
 }
 

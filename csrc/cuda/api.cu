@@ -19,7 +19,6 @@ template <class F> graft_status* call(graft_context* c, const char* op, F&& body
     });
 }
 
-// By name: slots are added by many hands, and one that is not named stays NULL.
 graft_api make_table() {
     graft_api t{};
     t.struct_size = sizeof t;
@@ -53,39 +52,8 @@ graft_api make_table() {
     t.graph_destroy = [](graft_context* c, void* graph) {
         if (graph && cudaSetDevice(c->device) == cudaSuccess) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
     };
-#define OP(op) t.op = [](graft_context* c, const graft_##op##_args* a) { return call(c, #op, [&] { return op(c, a); }); }
-    OP(zero);
-    OP(cast);
-    OP(add);
-    OP(embedding);
-    OP(embedding_backward);
-    OP(scatter_rows);
-    OP(rms_norm);
-    OP(rms_norm_backward);
-    OP(linear);
-    OP(linear_backward);
-    OP(rope_table);
-    OP(rope);
-    OP(attention);
-    OP(attention_backward);
-    OP(swiglu);
-    OP(swiglu_backward);
-    OP(linear_cross_entropy);
-    OP(grad_norm);
-    OP(adamw);
-    OP(sample);
-    OP(activation);
-    OP(activation_backward);
-    OP(layer_norm);
-    OP(layer_norm_backward);
-    OP(pool);
-    OP(pool_backward);
-    OP(classification_loss);
-    OP(adamw8);
-    OP(dropout);
-    OP(weight_norm);
-    OP(magnitude);
-    OP(magnitude_backward);
+#define OP(op) t.op = [](graft_context* c, const graft_##op##_args* a) { return call(c, #op, [&] { return op(c, a); }); };
+    GRAFT_EACH_OP(OP)
 #undef OP
     return t;
 }

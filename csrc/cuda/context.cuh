@@ -1,10 +1,10 @@
-// The context of a CUDA device and what every operation is written with: checks
-// of arguments, views of tensors, parts of the workspace, launches.
+// The context of a CUDA device and what every operation is written with: views
+// of tensors, parts of the workspace, launches.
 #pragma once
 
 #include <climits>
 
-#include "../core/status.h"
+#include "../core/check.h"
 #include "../include/graft/graft.h"
 #include "portable.cuh"
 
@@ -32,35 +32,6 @@ inline graft_status* launched() { return check(cudaGetLastError(), "launch"); }
 
 // ---- tensors ----------------------------------------------------------------
 
-inline bool given(const graft_tensor& t) { return t.data != nullptr; }
-inline int64_t rows(const graft_tensor& t) { return t.shape[0]; }
-inline int64_t cols(const graft_tensor& t) {
-    int64_t n = 1;
-    for (int i = 1; i < t.rank; i++) n *= t.shape[i];
-    return n;
-}
-inline int64_t elements(const graft_tensor& t) { return rows(t) * cols(t); }
-
-// The types that a check lets through: bit i stands for graft_dtype i.
-enum Types : unsigned {
-    kF32 = 1u << GRAFT_F32,
-    kBF16 = 1u << GRAFT_BF16,
-    kFloat = kF32 | kBF16,
-    kI32 = 1u << GRAFT_I32,
-    kU32 = 1u << GRAFT_U32,
-    kU8 = 1u << GRAFT_U8,
-    kAny = ~0u
-};
-inline unsigned same(const graft_tensor& t) { return 1u << t.dtype; }
-
-// A tensor that is there, of one of the types, with that many rows and elements
-// a row (-1: any) and a pitch that holds them.
-graft_status* check_shape(const char* name, const graft_tensor& t, unsigned types, int64_t rows, int64_t cols);
-// The same for one that may be absent.
-graft_status* check_optional(const char* name, const graft_tensor& t, unsigned types, int64_t rows, int64_t cols);
-// Rows that follow one another without a gap, in any shape of that length (-1: any).
-graft_status* check_flat(const char* name, const graft_tensor& t, unsigned types, int64_t elements);
-
 // A matrix as kernels see it.
 template <class T> struct Matrix {
     T* data;
@@ -70,7 +41,6 @@ template <class T> struct Matrix {
 template <class T> Matrix<T> view(const graft_tensor& t) {
     return {static_cast<T*>(t.data), rows(t), cols(t), t.pitch};
 }
-template <class T> T* data(const graft_tensor& t) { return static_cast<T*>(t.data); }
 
 // Whether rows of t start at multiples of 16 bytes and are made of whole packs of V.
 inline bool packs(const graft_tensor& t, int v) {
@@ -135,39 +105,8 @@ template <int V, class Body> void for_each(graft_context* c, Body body, int64_t 
         } \
     } while (false)
 
-#define GRAFT_DECLARE(op) graft_status* op(graft_context*, const graft_##op##_args*)
-GRAFT_DECLARE(zero);
-GRAFT_DECLARE(cast);
-GRAFT_DECLARE(add);
-GRAFT_DECLARE(embedding);
-GRAFT_DECLARE(embedding_backward);
-GRAFT_DECLARE(scatter_rows);
-GRAFT_DECLARE(rms_norm);
-GRAFT_DECLARE(rms_norm_backward);
-GRAFT_DECLARE(linear);
-GRAFT_DECLARE(linear_backward);
-GRAFT_DECLARE(rope_table);
-GRAFT_DECLARE(rope);
-GRAFT_DECLARE(attention);
-GRAFT_DECLARE(attention_backward);
-GRAFT_DECLARE(swiglu);
-GRAFT_DECLARE(swiglu_backward);
-GRAFT_DECLARE(linear_cross_entropy);
-GRAFT_DECLARE(grad_norm);
-GRAFT_DECLARE(adamw);
-GRAFT_DECLARE(sample);
-GRAFT_DECLARE(activation);
-GRAFT_DECLARE(activation_backward);
-GRAFT_DECLARE(layer_norm);
-GRAFT_DECLARE(layer_norm_backward);
-GRAFT_DECLARE(pool);
-GRAFT_DECLARE(pool_backward);
-GRAFT_DECLARE(classification_loss);
-GRAFT_DECLARE(adamw8);
-GRAFT_DECLARE(dropout);
-GRAFT_DECLARE(weight_norm);
-GRAFT_DECLARE(magnitude);
-GRAFT_DECLARE(magnitude_backward);
+#define GRAFT_DECLARE(op) graft_status* op(graft_context*, const graft_##op##_args*);
+GRAFT_EACH_OP(GRAFT_DECLARE)
 #undef GRAFT_DECLARE
 
 }  // namespace graft::cuda

@@ -38,9 +38,9 @@ func TestHeaders(t *testing.T) {
 
 // slots are the operations of the function table.
 func slots(t *testing.T) (names []string) {
-	header, err := os.ReadFile(filepath.Join(root(t), "csrc/include/graft/graft.h"))
+	header, err := os.ReadFile(filepath.Join(root(t), "csrc/include/graft/ops.h"))
 	require.NoError(t, err)
-	for _, m := range regexp.MustCompile(`(?m)^\s+GRAFT_OP\((\w+)\);`).FindAllStringSubmatch(string(header), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\s+DO\((\w+)\)`).FindAllStringSubmatch(string(header), -1) {
 		names = append(names, m[1])
 	}
 	require.NotEmpty(t, names)

@@ -27,7 +27,7 @@ extern "C" {
 #define GRAFT_ABI_MAJOR 2
 #define GRAFT_ABI_MINOR 0
 
-#define GRAFT_OP(name) graft_status* (*name)(graft_context*, const graft_##name##_args*)
+#define GRAFT_SLOT(name) graft_status* (*name)(graft_context*, const graft_##name##_args*);
 
 typedef struct graft_api {
     size_t struct_size;
@@ -60,38 +60,7 @@ typedef struct graft_api {
     graft_status* (*graph_launch)(graft_context*, void* graph);
     void (*graph_destroy)(graft_context*, void* graph);
 
-    GRAFT_OP(zero);
-    GRAFT_OP(cast);
-    GRAFT_OP(add);
-    GRAFT_OP(embedding);
-    GRAFT_OP(embedding_backward);
-    GRAFT_OP(scatter_rows);
-    GRAFT_OP(rms_norm);
-    GRAFT_OP(rms_norm_backward);
-    GRAFT_OP(linear);
-    GRAFT_OP(linear_backward);
-    GRAFT_OP(rope_table);
-    GRAFT_OP(rope);
-    GRAFT_OP(attention);
-    GRAFT_OP(attention_backward);
-    GRAFT_OP(swiglu);
-    GRAFT_OP(swiglu_backward);
-    GRAFT_OP(linear_cross_entropy);
-    GRAFT_OP(grad_norm);
-    GRAFT_OP(adamw);
-    GRAFT_OP(sample);
-    GRAFT_OP(activation);
-    GRAFT_OP(activation_backward);
-    GRAFT_OP(layer_norm);
-    GRAFT_OP(layer_norm_backward);
-    GRAFT_OP(pool);
-    GRAFT_OP(pool_backward);
-    GRAFT_OP(classification_loss);
-    GRAFT_OP(adamw8);
-    GRAFT_OP(dropout);
-    GRAFT_OP(weight_norm);
-    GRAFT_OP(magnitude);
-    GRAFT_OP(magnitude_backward);
+    GRAFT_EACH_OP(GRAFT_SLOT)
 } graft_api;
 
 const graft_api* graft_cpu_api(void);

@@ -248,4 +248,41 @@ typedef struct graft_adamw8_args {
 #ifdef __cplusplus
 }
 #endif
+
+// Every operation, in the order of the table; DO is a macro of one name. A new
+// one goes at the end.
+#define GRAFT_EACH_OP(DO) \
+    DO(zero) \
+    DO(cast) \
+    DO(add) \
+    DO(embedding) \
+    DO(embedding_backward) \
+    DO(scatter_rows) \
+    DO(rms_norm) \
+    DO(rms_norm_backward) \
+    DO(linear) \
+    DO(linear_backward) \
+    DO(rope_table) \
+    DO(rope) \
+    DO(attention) \
+    DO(attention_backward) \
+    DO(swiglu) \
+    DO(swiglu_backward) \
+    DO(linear_cross_entropy) \
+    DO(grad_norm) \
+    DO(adamw) \
+    DO(sample) \
+    DO(activation) \
+    DO(activation_backward) \
+    DO(layer_norm) \
+    DO(layer_norm_backward) \
+    DO(pool) \
+    DO(pool_backward) \
+    DO(classification_loss) \
+    DO(adamw8) \
+    DO(dropout) \
+    DO(weight_norm) \
+    DO(magnitude) \
+    DO(magnitude_backward)
+
 #endif

@@ -1,6 +1,6 @@
-#include "cpu.h"
+#include "check.h"
 
-namespace graft::cpu {
+namespace graft {
 
 namespace {
 const char* type_name(int32_t dtype) {
@@ -37,4 +37,4 @@ graft_status* check_flat(const char* name, const graft_tensor& t, unsigned types
     return nullptr;
 }
 
-}  // namespace graft::cpu
+}  // namespace graft
