@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 )
 
@@ -26,6 +28,12 @@ func record(t *testing.T, it item) error {
 	return nil
 }
 
+// expandedLimit is how many MiB a file may make a reader allocate: some hundred
+// times what it may expand to.
+func expandedLimit(content []byte) uint64 {
+	return 100 * (freeExpanded + maxExpansion*uint64(len(content))) >> 20
+}
+
 func fuzzSource(f *testing.F, end string, seeds ...string) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed))
@@ -34,12 +42,17 @@ func fuzzSource(f *testing.F, end string, seeds ...string) {
 		z.Write([]byte(seed))
 		z.Close()
 		f.Add(b.Bytes())
+		packer, err := zstd.NewWriter(nil)
+		require.NoError(f, err)
+		f.Add(packer.EncodeAll([]byte(seed), nil))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, err := eachRecord("fuzz"+end, bytes.NewReader(content), func(_ string, it item) error { return record(t, it) })
-		if err != nil {
-			require.ErrorIs(t, err, failure.ErrData)
-		}
+		bounded.Run(t, expandedLimit(content), func() {
+			_, err := eachRecord("fuzz"+end, bytes.NewReader(content), func(_ string, it item) error { return record(t, it) })
+			if err != nil {
+				require.ErrorIs(t, err, failure.ErrData)
+			}
+		})
 	})
 }
 
@@ -63,18 +76,22 @@ func FuzzParquet(f *testing.F) {
 		f.Add(content)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		records := 0
-		err := eachParquetRow("fuzz", bytes.NewReader(content), int64(len(content)), func(it item) error {
-			if records++; records > 1000 {
-				return failure.Data("enough")
-			}
-			if it.err == nil {
-				require.True(t, json.Valid(it.json), "%s", it.json)
-			}
-			return record(t, it)
-		})
-		if err != nil {
-			require.ErrorIs(t, err, failure.ErrData)
-		}
+		bounded.Run(t, 1024, func() { parquetRows(t, content) })
 	})
+}
+
+func parquetRows(t *testing.T, content []byte) {
+	records := 0
+	err := eachParquetRow("fuzz", bytes.NewReader(content), int64(len(content)), func(it item) error {
+		if records++; records > 1000 {
+			return failure.Data("enough")
+		}
+		if it.err == nil {
+			require.True(t, json.Valid(it.json), "%s", it.json)
+		}
+		return record(t, it)
+	})
+	if err != nil {
+		require.ErrorIs(t, err, failure.ErrData)
+	}
 }

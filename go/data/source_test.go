@@ -11,6 +11,7 @@ import (
 
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -123,17 +124,19 @@ func FuzzParseRecord(f *testing.F) {
 	}
 	e := data.Encoder{Tokenizer: bytesTokenizer{special}, EOS: "</s>"}
 	f.Fuzz(func(t *testing.T, record []byte) {
-		r, err := data.ParseRecord(record, data.Auto)
-		if err != nil {
-			assert.ErrorIs(t, err, failure.ErrData)
-			return
-		}
-		out, err := e.Encode(r)
-		if err != nil {
-			return
-		}
-		assert.Len(t, out.Labels, len(out.IDs))
-		assert.Positive(t, out.Targets())
-		assert.Equal(t, int32(data.Masked), out.Labels[0])
+		bounded.Run(t, 16+uint64(len(record))>>10, func() {
+			r, err := data.ParseRecord(record, data.Auto)
+			if err != nil {
+				assert.ErrorIs(t, err, failure.ErrData)
+				return
+			}
+			out, err := e.Encode(r)
+			if err != nil {
+				return
+			}
+			assert.Len(t, out.Labels, len(out.IDs))
+			assert.Positive(t, out.Targets())
+			assert.Equal(t, int32(data.Masked), out.Labels[0])
+		})
 	})
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/stretchr/testify/require"
 )
 
@@ -21,12 +22,14 @@ func FuzzParseConfig(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, err := model.ParseConfig("config.json", raw)
-		if err == nil {
-			require.Positive(t, c.Vocab)
-			require.Positive(t, c.MaxPositions)
-			return
-		}
-		require.NotEqual(t, failure.Code(failure.ErrInternal), failure.Code(err), "%v", err)
+		bounded.Run(t, 4+uint64(len(raw))>>12, func() {
+			c, err := model.ParseConfig("config.json", raw)
+			if err == nil {
+				require.Positive(t, c.Vocab)
+				require.Positive(t, c.MaxPositions)
+				return
+			}
+			require.NotEqual(t, failure.Code(failure.ErrInternal), failure.Code(err), "%v", err)
+		})
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/tokenizer"
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -39,6 +40,10 @@ func use(t *testing.T, tok *tokenizer.Tokenizer, err error) {
 	}
 }
 
+// limit is how many MiB a tokenizer of that file, and what use encodes with
+// it, may allocate.
+func limit(file []byte) uint64 { return 64 + uint64(len(file))>>10 }
+
 func FuzzParse(f *testing.F) {
 	models := []string{
 		`{"type":"WordPiece","unk_token":"a","continuing_subword_prefix":"##","max_input_chars_per_word":9,"vocab":{"a":0,"##b":1,"ab":2}}`,
@@ -54,8 +59,10 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := tokenizer.Parse(data)
-		use(t, tok, err)
+		bounded.Run(t, limit(data), func() {
+			tok, err := tokenizer.Parse(data)
+			use(t, tok, err)
+		})
 	})
 }
 
@@ -69,8 +76,10 @@ func FuzzParseSentencePiece(f *testing.F) {
 	}
 	f.Add([]byte("\x0a\x0b\x0a\x05<unk>\x18\x02\x15\x00\x00\x00\x00\x0a\x08\x0a\x01a\x15\x00\x00\x80\xbf\x12\x02\x18\x01"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := tokenizer.ParseSentencePiece(data)
-		use(t, tok, err)
+		bounded.Run(t, limit(data), func() {
+			tok, err := tokenizer.ParseSentencePiece(data)
+			use(t, tok, err)
+		})
 	})
 }
 
@@ -83,17 +92,19 @@ func FuzzEncode(f *testing.F) {
 		VocabSize: 400, Pattern: tokenizer.PatternLlama3})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
-		e, err := tok.Encode(text, true)
-		if err != nil {
-			require.ErrorIs(t, err, failure.ErrData)
-			return
-		}
-		back, err := tok.Decode(e.IDs, false)
-		require.NoError(t, err)
-		assert.Equal(t, text, back)
-		for _, o := range e.Offsets {
-			assert.True(t, 0 <= o.Start && o.Start <= o.End && o.End <= len(text))
-		}
+		bounded.Run(t, 1+uint64(len(text))>>10, func() {
+			e, err := tok.Encode(text, true)
+			if err != nil {
+				require.ErrorIs(t, err, failure.ErrData)
+				return
+			}
+			back, err := tok.Decode(e.IDs, false)
+			require.NoError(t, err)
+			assert.Equal(t, text, back)
+			for _, o := range e.Offsets {
+				assert.True(t, 0 <= o.Start && o.Start <= o.End && o.End <= len(text))
+			}
+		})
 	})
 }
 

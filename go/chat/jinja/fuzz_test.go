@@ -5,6 +5,7 @@ import (
 
 	"github.com/graftlm/graft/go/chat/jinja"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,18 +20,22 @@ func FuzzRender(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		tpl, err := jinja.Parse("fuzz", source)
-		if err == nil {
-			message := jinja.NewDict()
-			message.Set("role", "user")
-			vars, e := jinja.FromGo(map[string]any{"messages": []any{message}})
-			require.NoError(t, e)
-			_, err = tpl.Render(vars.(*jinja.Dict), jinja.Options{Limits: jinja.Limits{Steps: 5000, Bytes: 1 << 20, Depth: 50}})
-		}
-		if err != nil {
-			require.ErrorIs(t, err, failure.ErrData)
-		}
+		bounded.Run(t, 64, func() { useSource(t, source) })
 	})
+}
+
+func useSource(t *testing.T, source string) {
+	tpl, err := jinja.Parse("fuzz", source)
+	if err == nil {
+		message := jinja.NewDict()
+		message.Set("role", "user")
+		vars, e := jinja.FromGo(map[string]any{"messages": []any{message}})
+		require.NoError(t, e)
+		_, err = tpl.Render(vars.(*jinja.Dict), jinja.Options{Limits: jinja.Limits{Steps: 5000, Bytes: 1 << 20, Depth: 50}})
+	}
+	if err != nil {
+		require.ErrorIs(t, err, failure.ErrData)
+	}
 }
 
 // FuzzDecodeJSON asserts that what is decoded is written as JSON that decodes to
@@ -42,23 +47,25 @@ func FuzzDecodeJSON(f *testing.F) {
 	tpl, err := jinja.Parse("t", "{{ v | tojson }}")
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, err := jinja.DecodeJSON(data)
-		if err != nil {
-			return
-		}
-		write := func(v any) string {
-			vars := jinja.NewDict()
-			vars.Set("v", v)
-			out, err := tpl.Render(vars, jinja.Options{})
+		bounded.Run(t, 64, func() {
+			v, err := jinja.DecodeJSON(data)
 			if err != nil {
-				require.ErrorIs(t, err, failure.ErrData)
+				return
 			}
-			return out.Text
-		}
-		if first := write(v); first != "" {
-			again, err := jinja.DecodeJSON([]byte(first))
-			require.NoError(t, err)
-			require.Equal(t, first, write(again))
-		}
+			write := func(v any) string {
+				vars := jinja.NewDict()
+				vars.Set("v", v)
+				out, err := tpl.Render(vars, jinja.Options{})
+				if err != nil {
+					require.ErrorIs(t, err, failure.ErrData)
+				}
+				return out.Text
+			}
+			if first := write(v); first != "" {
+				again, err := jinja.DecodeJSON([]byte(first))
+				require.NoError(t, err)
+				require.Equal(t, first, write(again))
+			}
+		})
 	})
 }
