@@ -61,7 +61,11 @@ func (r *Run) prepareFeatures(how method.Extracting) (method.Method, error) {
 	for _, rows := range []*data.Rows{r.rows, r.held} {
 		x.groups[rows] = rows.Groups(extractionTokens)
 		for _, g := range x.groups[rows] {
-			batches = append(batches, rows.Batch(g, extractionTokens))
+			b, err := rows.Batch(g, extractionTokens)
+			if err != nil {
+				return nil, err
+			}
+			batches = append(batches, b)
 		}
 	}
 	x.job.Eval = bucketsOf(batches)
@@ -107,7 +111,11 @@ func (r *Run) features(ctx context.Context) (map[*data.Rows][]float32, error) {
 		h := sha256.New()
 		fmt.Fprintf(h, "%s %s %v %d %s %v ", base, x.how, x.job.Types, x.width, r.Config.Model.Quant, r.Config.Model.Double)
 		for i := range rows.Len() {
-			fmt.Fprintln(h, rows.Row(i).IDs)
+			row, err := rows.Row(i)
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintln(h, row.IDs)
 		}
 		paths[rows] = filepath.Join(x.dir, hex.EncodeToString(h.Sum(nil)[:16])+".safetensors")
 		if known[rows], err = readFeatures(paths[rows], rows.Len(), x.width); err != nil {
@@ -146,14 +154,20 @@ func (r *Run) extract(ctx context.Context, e *train.Engine, rows *data.Rows) ([]
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		b := rows.Batch(g, extractionTokens)
+		b, err := rows.Batch(g, extractionTokens)
+		if err != nil {
+			return nil, err
+		}
 		out, err := e.Outputs(b)
 		if err != nil {
 			return nil, err
 		}
 		for i, v := range out[:len(g)*x.width] {
 			if v-v != 0 {
-				row := rows.Row(int(g[i/x.width]))
+				row, err := rows.Row(int(g[i/x.width]))
+				if err != nil {
+					return nil, err
+				}
 				return nil, failure.Data("%s:%d: the base gives %v for this text", row.Source, row.Line, v)
 			}
 		}
@@ -197,12 +211,13 @@ func writeFeatures(path string, values []float32, width int) error {
 
 // featureBatches makes the batches of the run from features; without them, for
 // their shapes alone.
-func (r *Run) featureBatches(known map[*data.Rows][]float32) {
+func (r *Run) featureBatches(known map[*data.Rows][]float32) (err error) {
 	width := r.extraction.width
 	r.Batches = &featured{Loader: r.Loader, rows: r.rows, values: known[r.rows], width: width}
 	if r.once != nil {
-		r.Eval = (&featured{Loader: r.once, rows: r.held, values: known[r.held], width: width}).all()
+		r.Eval, err = (&featured{Loader: r.once, rows: r.held, values: known[r.held], width: width}).all()
 	}
+	return err
 }
 
 // featured gives the steps of a run over features.
@@ -213,17 +228,25 @@ type featured struct {
 	width  int
 }
 
-func (f *featured) Step(i int) (batches []data.MicroBatch) {
+func (f *featured) Step(i int) (batches []data.MicroBatch, err error) {
 	for _, g := range f.Documents(i) {
-		batches = append(batches, f.rows.Featured(g, f.values, f.width))
+		b, err := f.rows.Featured(g, f.values, f.width)
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, b)
 	}
-	return batches
+	return batches, nil
 }
 
 // all gives every micro-batch of the steps.
-func (f *featured) all() (batches []data.MicroBatch) {
+func (f *featured) all() (batches []data.MicroBatch, err error) {
 	for i := range f.Steps() {
-		batches = append(batches, f.Step(i)...)
+		step, err := f.Step(i)
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, step...)
 	}
-	return batches
+	return batches, nil
 }

@@ -113,6 +113,10 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	shapes, err := r.buckets()
+	if err != nil {
+		return err
+	}
 	r.Model.Params.EightBit = c.Optim.State == "8bit"
 	r.Job = plan.Job{
 		Model: r.Model, Types: r.Base.Types, Profile: r.Backend.Profile(),
@@ -120,7 +124,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps,
 			WeightDecay: c.Optim.WeightDecay, MaxGradNorm: c.Train.MaxGradNorm,
 		},
-		Train: r.buckets(), Eval: bucketsOf(r.Eval),
+		Train: shapes, Eval: bucketsOf(r.Eval),
 	}
 	if r.Plan, err = r.Job.Count(); err != nil {
 		return err
@@ -225,8 +229,9 @@ func (r *Run) readData(ctx context.Context, use func(rows, val *data.Rows) error
 	if err != nil {
 		return err
 	}
-	r.Eval, r.once = once.All(), once
-	return nil
+	r.Eval, err = once.All()
+	r.once = once
+	return err
 }
 
 // readLabelled loads data whose labels decide the shape of the method, and, if
@@ -259,16 +264,16 @@ func (r *Run) readLabelled(ctx context.Context, l method.Labelled) error {
 	if r.Method, err = r.prepareFeatures(x); err != nil {
 		return err
 	}
-	r.featureBatches(nil)
-	return nil
+	return r.featureBatches(nil)
 }
 
 // buckets lists the shapes of training micro-batches.
-func (r *Run) buckets() []nn.Bucket {
+func (r *Run) buckets() ([]nn.Bucket, error) {
 	if f, ok := r.Batches.(*featured); ok {
-		return bucketsOf(f.all())
+		all, err := f.all()
+		return bucketsOf(all), err
 	}
-	return buckets(r.Loader.Buckets())
+	return buckets(r.Loader.Buckets()), nil
 }
 
 func buckets(from []data.Bucket) []nn.Bucket {

@@ -134,9 +134,6 @@ func (r *Records) options(o Options) (data.Options, error) {
 		return options, err
 	}
 	options.Encoder = e
-	if e.Labelled {
-		return options, nil // the cache of rows knows no labels
-	}
 	options.Cache, options.CacheKey = cacheDir(c.Cache), cacheKey(b, t)
 	return options, nil
 }
@@ -178,7 +175,7 @@ func (r *Records) Loader() (*data.Loader, error) {
 	c := r.Config
 	return data.NewLoader(r.Train, data.LoaderOptions{
 		MaxSeqLength: c.Data.MaxSeqLength, MicroBatchSize: c.Train.MicroBatch, Accumulation: c.Train.Accumulation,
-		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, Shuffle: c.Data.Shuffle, Seed: uint64(c.Train.Seed),
+		Epochs: c.Train.Epochs, MaxSteps: c.Train.MaxSteps, Packing: c.Data.Packing, GroupByLength: c.Data.ByLength, Shuffle: c.Data.Shuffle, Seed: uint64(c.Train.Seed),
 		Prompt: r.Prompt,
 	})
 }
@@ -245,5 +242,9 @@ func (r *Records) Show(i int) (data.Shown, error) {
 	if r.Base.Tokenizer != nil {
 		decode = func(ids []int32) (string, error) { return r.Base.Tokenizer.Decode(ids, false) }
 	}
-	return data.Show(r.Train.Row(i), decode)
+	row, err := r.Train.Row(i)
+	if err != nil {
+		return nil, err
+	}
+	return data.Show(row, decode)
 }

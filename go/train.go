@@ -59,7 +59,9 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.featureBatches(known)
+		if err := r.featureBatches(known); err != nil {
+			return nil, err
+		}
 	}
 	first, err := r.start(ctx)
 	if err != nil {

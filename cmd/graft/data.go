@@ -118,7 +118,10 @@ func dataShowCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				row := rows.Row(i)
+				row, err := rows.Row(i)
+				if err != nil {
+					return err
+				}
 				examples = append(examples, data.Example{Source: row.Source, Line: row.Line, Shown: s})
 			}
 			if file := c.String("html"); file != "" {

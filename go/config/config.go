@@ -65,6 +65,7 @@ type Data struct {
 	TrainOn      string   `yaml:"train_on" default:"assistant" enum:"assistant|completion|last|all" aka:"train_on_inputs train_on_completions" doc:"Which tokens carry loss."`
 	MaxSeqLength int      `yaml:"max_seq_length" default:"2048" range:"[1,16777216]" aka:"sequence_len seq_len cutoff_len max_length max_seq_len" doc:"Tokens of the longest sequence."`
 	Packing      bool     `yaml:"packing" default:"true" head:"false" aka:"sample_packing" doc:"Fill a row with several records; they do not see each other."`
+	ByLength     bool     `yaml:"group_by_length" aka:"length_grouped" doc:"Without packing: records of like length share a micro-batch."`
 	OnOverflow   string   `yaml:"on_overflow" default:"error" enum:"error|truncate|split|drop" aka:"truncation overflow" doc:"What happens to a record longer than max_seq_length."`
 	Shuffle      bool     `yaml:"shuffle" default:"true" doc:"A new order in each epoch."`
 	OnError      string   `yaml:"on_error" default:"stop" enum:"stop|skip" doc:"What happens to a record that cannot be read."`

@@ -19,7 +19,7 @@ import (
 )
 
 // cacheVersion changes when rows of the same records would be others.
-const cacheVersion = "1"
+const cacheVersion = "2"
 
 // cacheLimit is what the rows of all runs may take on disk; the least recently
 // used go first.
@@ -75,8 +75,8 @@ func (o Options) key(ctx context.Context) (key, stamp string, err error) {
 		return "", "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\x00%q\x00%q\x00%q\x00%q\x00%d\x00%q\x00%q\x00%v\x00", cacheVersion, o.CacheKey, o.Encoder.TrainOn, o.Encoder.EOS,
-		fmt.Sprint(o.Encoder.Chat.Tokens), o.MaxSeqLength, o.OnOverflow, o.OnError, o.Ends)
+	fmt.Fprintf(h, "%s\x00%q\x00%q\x00%q\x00%t\x00%q\x00%d\x00%q\x00%q\x00%v\x00", cacheVersion, o.CacheKey, o.Encoder.TrainOn, o.Encoder.EOS,
+		o.Encoder.Labelled, fmt.Sprint(o.Encoder.Chat.Tokens), o.MaxSeqLength, o.OnOverflow, o.OnError, o.Ends)
 	if program, err := os.Executable(); err == nil {
 		if err := hashFile(ctx, h, program); err != nil {
 			return "", "", err
@@ -141,7 +141,8 @@ func hashFile(ctx context.Context, to io.Writer, path string) error {
 }
 
 // cacheIndex is index.json: all but the numbers of the rows. Beside it lie
-// rows.bin, tokens.bin, and SHA256 of the three.
+// rows.bin, tokens.bin, labels.json of rows that have labels, and SHA256 of
+// them all.
 type cacheIndex struct {
 	Report Report `json:"report"`
 	Rows   int    `json:"rows"`
@@ -150,7 +151,10 @@ type cacheIndex struct {
 	Groups []run  `json:"groups"`
 }
 
-const rowBytes = 4 + 4 + 4 + 8 // length, targets, line, key
+const rowBytes = 4 + 4 + 4 + 8 // length, targets with firstBit, line, key
+
+// firstBit marks, beside the number of targets, that the first token has a label.
+const firstBit = 1 << 31
 
 func (r *Rows) writeCache(dir string, report Report) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
@@ -166,7 +170,11 @@ func (r *Rows) writeCache(dir string, report Report) error {
 			var row []byte
 			for i := range r.Len() {
 				row = binary.LittleEndian.AppendUint32(row[:0], uint32(r.Tokens(i)))
-				row = binary.LittleEndian.AppendUint32(row, uint32(r.targets[i]))
+				targets := uint32(r.targets[i])
+				if r.first[i] {
+					targets |= firstBit
+				}
+				row = binary.LittleEndian.AppendUint32(row, targets)
 				row = binary.LittleEndian.AppendUint32(row, uint32(r.line[i]))
 				row = binary.LittleEndian.AppendUint64(row, r.keys[i])
 				b.Write(row)
@@ -178,6 +186,11 @@ func (r *Rows) writeCache(dir string, report Report) error {
 		}
 		if err := d.Stream("tokens.bin", func(w io.Writer) error { return r.tokens.writeTo(io.MultiWriter(w, sum)) }); err != nil {
 			return err
+		}
+		if r.labels != nil {
+			if err := d.Stream("labels.json", func(w io.Writer) error { return json.NewEncoder(io.MultiWriter(w, sum)).Encode(r.labels) }); err != nil {
+				return err
+			}
 		}
 		index, err := json.Marshal(cacheIndex{Report: report, Rows: r.Len(), Tokens: r.tokens.n, Files: r.files, Groups: r.groups})
 		if err != nil {
@@ -209,19 +222,27 @@ func readCache(dir string) (*Rows, Report, bool) {
 		return nil, Report{}, false
 	}
 	n, err := io.Copy(sum, file)
+	r := newRows()
+	if labels, e := os.ReadFile(filepath.Join(dir, "labels.json")); e == nil {
+		sum.Write(labels)
+		if json.Unmarshal(labels, &r.labels) != nil || len(r.labels) != index.Rows {
+			n = -1
+		}
+	}
 	sum.Write(text)
 	if want, e := os.ReadFile(filepath.Join(dir, "SHA256")); err != nil || e != nil || n != 4*int64(index.Tokens) || hex.EncodeToString(sum.Sum(nil)) != string(want) {
 		file.Close()
 		return nil, Report{}, false
 	}
-	r := newRows()
 	r.files, r.groups, r.tokens.n, r.tokens.file = index.Files, index.Groups, index.Tokens, file
 	end := 0
 	for i := range index.Rows {
 		row := table[i*rowBytes:]
 		end += int(binary.LittleEndian.Uint32(row))
 		r.ends = append(r.ends, end)
-		r.targets = append(r.targets, int32(binary.LittleEndian.Uint32(row[4:])))
+		targets := binary.LittleEndian.Uint32(row[4:])
+		r.targets = append(r.targets, int32(targets&^firstBit))
+		r.first = append(r.first, targets&firstBit != 0)
 		r.line = append(r.line, int32(binary.LittleEndian.Uint32(row[8:])))
 		r.keys = append(r.keys, binary.LittleEndian.Uint64(row[12:]))
 		r.index = append(r.index, int32(i))

@@ -8,10 +8,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/tokenizer"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// get is a value that must be there.
+func get[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
 
 // cachedOptions are of a file of two records.
 func cachedOptions(t *testing.T) Options {
@@ -34,7 +43,7 @@ func TestCacheGivesTheSameRows(t *testing.T) {
 	require.Equal(t, "read "+dir, again.Cache)
 	require.Equal(t, first.Len(), second.Len())
 	for i := range first.Len() {
-		assert.Equal(t, first.Row(i), second.Row(i))
+		assert.Equal(t, get(first.Row(i)), get(second.Row(i)))
 	}
 	assert.Equal(t, first.Stats(), second.Stats())
 	assert.Equal(t, first.Fingerprint(), second.Fingerprint())
@@ -143,12 +152,51 @@ func TestRowsBeyondMemory(t *testing.T) {
 	require.Nil(t, small.tokens.file)
 	require.Empty(t, large.tokens.memory)
 	for i := range 7 {
-		whole, part := large.Row(i), small.Row(i)
+		whole, part := get(large.Row(i)), get(small.Row(i))
 		assert.Equal(t, part.IDs, whole.IDs[:5])
 		assert.Equal(t, part.Labels, whole.Labels[:5])
 		assert.Len(t, whole.IDs, len(long)-i)
 	}
 	require.NoError(t, large.Close())
+	_, err := large.Row(0)
+	require.ErrorIs(t, err, failure.ErrIO, "the file is gone")
+	l, err := NewLoader(large, LoaderOptions{MicroBatchSize: 1, Accumulation: 1, Epochs: 1})
+	require.NoError(t, err)
+	_, err = l.Step(0)
+	require.ErrorIs(t, err, failure.ErrIO)
+}
+
+// TestCacheOfLabels: rows with labels come from the cache with them, and a
+// damaged list of labels is not used.
+func TestCacheOfLabels(t *testing.T) {
+	o := cachedOptions(t)
+	o.Encoder.Labelled = true
+	text := `{"text":"the river","label":"wet"}` + "\n" + `{"text":"the boat","labels":["dry","wet"]}` + "\n" + `{"text":"the sea","label":-1}` + "\n"
+	require.NoError(t, os.WriteFile(o.Sources[0].Path, []byte(text), 0o600))
+	first, report, err := Load(context.Background(), o)
+	require.NoError(t, err)
+	dir, ok := strings.CutPrefix(report.Cache, "written ")
+	require.True(t, ok, report.Cache)
+	second, again, err := Load(context.Background(), o)
+	require.NoError(t, err)
+	require.Equal(t, "read "+dir, again.Cache)
+	require.Len(t, second.labels, 3)
+	assert.Equal(t, first.labels, second.labels)
+	labels := Labels{Task: MultiLabel, Names: []string{"dry", "wet"}}
+	first.index, second.index = first.index[:2], second.index[:2]
+	require.NoError(t, first.Use(labels))
+	require.NoError(t, second.Use(labels))
+	assert.Equal(t, get(first.Row(1)), get(second.Row(1)))
+	assert.Equal(t, first.Fingerprint(), second.Fingerprint())
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "labels.json"), []byte(`[]`), 0o600))
+	_, again, err = Load(context.Background(), o)
+	require.NoError(t, err)
+	assert.Equal(t, "written "+dir, again.Cache)
+	require.NoError(t, os.Remove(filepath.Join(dir, "labels.json")))
+	_, again, err = Load(context.Background(), o)
+	require.NoError(t, err)
+	assert.Equal(t, "written "+dir, again.Cache)
 }
 
 func TestSplitTrainsEveryTargetOnce(t *testing.T) {
@@ -166,7 +214,7 @@ func TestSplitTrainsEveryTargetOnce(t *testing.T) {
 		assert.Positive(t, split.Unused)
 		var targets []int32
 		for i := range rows.Len() {
-			row := rows.Row(i)
+			row := get(rows.Row(i))
 			assert.LessOrEqual(t, len(row.IDs), limit)
 			for k, label := range row.Labels {
 				if label != Masked {
@@ -176,7 +224,7 @@ func TestSplitTrainsEveryTargetOnce(t *testing.T) {
 			}
 		}
 		var want []int32
-		for _, label := range whole.Row(0).Labels {
+		for _, label := range get(whole.Row(0)).Labels {
 			if label != Masked {
 				want = append(want, label)
 			}

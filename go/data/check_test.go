@@ -21,7 +21,7 @@ func decode(ids []int32) (string, error) {
 func TestShowMarksWhatIsTrained(t *testing.T) {
 	rows, _, err := load(t, `{"prompt":"a<b","completion":" \u001b[31mé\n"}`, nil)
 	require.NoError(t, err)
-	shown, err := data.Show(rows.Row(0), decode)
+	shown, err := data.Show(get(rows.Row(0)), decode)
 	require.NoError(t, err)
 	assert.Equal(t, data.Shown{{Text: "<s>a<b", Tokens: 4}, {Text: " \x1b[31mé\n</s>", Tokens: 10, Trained: true}}, shown)
 	assert.Equal(t, "<s>a<b⟦ <U+001B>[31mé\n</s>⟧", shown.Plain())

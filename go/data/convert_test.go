@@ -71,7 +71,7 @@ func TestDivideIsTheSplitOfARun(t *testing.T) {
 		lines := strings.SplitAfter(file.String(), "\n")
 		want := ""
 		for i := range held.Len() {
-			want += lines[held.Row(i).Line-1]
+			want += lines[get(held.Row(i)).Line-1]
 		}
 		assert.Equal(t, want, val.String())
 		assert.Equal(t, len(file.String()), train.Len()+val.Len())

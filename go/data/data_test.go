@@ -7,6 +7,14 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
+// get is a value that must be there.
+func get[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func TestOrderIsAPermutation(t *testing.T) {
 	for n := 1; n < 300; n++ {
 		seen := make([]bool, n)

@@ -255,7 +255,7 @@ func TestLoadCountsEverything(t *testing.T) {
 		Records: 4, Rows: 3, Tokens: 5 + 3 + 6, Targets: 4 + 2 + 5, Longest: 10, Forms: map[data.Form]int{data.Text: 3},
 		Blank: 1, Skipped: 1, Truncated: 1, EndThere: 2, EndTrained: 2, UnknownRoles: map[string]int{},
 	}, report)
-	row := rows.Row(2)
+	row := get(rows.Row(2))
 	assert.Equal(t, "<s>[abcde]", marked(row.IDs, row.Labels))
 	assert.Equal(t, 5, row.Line)
 
@@ -294,8 +294,8 @@ func TestSplitIsAPartition(t *testing.T) {
 	seen := map[int]bool{}
 	for _, part := range []*data.Rows{train, val} {
 		for i := range part.Len() {
-			assert.False(t, seen[part.Row(i).Line])
-			seen[part.Row(i).Line] = true
+			assert.False(t, seen[get(part.Row(i)).Line])
+			seen[get(part.Row(i)).Line] = true
 		}
 	}
 	assert.Len(t, seen, 50)
@@ -319,7 +319,7 @@ func TestSplitIsAPartition(t *testing.T) {
 
 func lines(r *data.Rows) (n []int) {
 	for i := range r.Len() {
-		n = append(n, r.Row(i).Line)
+		n = append(n, get(r.Row(i)).Line)
 	}
 	return n
 }
@@ -349,7 +349,7 @@ func TestLoadReportsTheFirstFaultInOrder(t *testing.T) {
 	rows, _, err := load(t, file.String(), nil)
 	require.NoError(t, err)
 	for i := range rows.Len() {
-		row := rows.Row(i)
+		row := get(rows.Row(i))
 		require.Equal(t, fmt.Sprintf("<s>[%d</s>]", i), marked(row.IDs, row.Labels))
 		require.Equal(t, i+1, row.Line)
 	}

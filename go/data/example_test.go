@@ -19,11 +19,12 @@ func Example() {
 		return
 	}
 	fmt.Println(report.Rows, "rows,", report.Targets, "trained tokens")
-	shown, _ := data.Show(rows.Row(0), decode)
+	row, _ := rows.Row(0)
+	shown, _ := data.Show(row, decode)
 	fmt.Println(shown.Plain())
 	loader, _ := data.NewLoader(rows, data.LoaderOptions{MicroBatchSize: 2, Accumulation: 1, Epochs: 3})
-	step := loader.Step(0)[0]
-	fmt.Println(loader.Steps(), "steps of", step.Tokens, "tokens in a bucket of", len(step.IDs))
+	step, _ := loader.Step(0)
+	fmt.Println(loader.Steps(), "steps of", step[0].Tokens, "tokens in a bucket of", len(step[0].IDs))
 	// Output:
 	// 2 rows, 19 trained tokens
 	// <s>2 + 2 =⟦ 4</s>⟧

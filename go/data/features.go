@@ -41,30 +41,34 @@ func (r *Rows) Groups(tokens int) (groups [][]int32) {
 
 // Batch lays some of the rows out, filled to a bucket. No batch has more tokens
 // than limit.
-func (r *Rows) Batch(group []int32, limit int) MicroBatch {
-	rows, tokens := r.pick(group), 0
+func (r *Rows) Batch(group []int32, limit int) (MicroBatch, error) {
+	rows, err := r.pick(group)
+	tokens := 0
 	for _, row := range rows {
 		tokens += len(row.IDs)
 	}
 	b := BucketFor(tokens, len(rows), len(rows), max(limit, tokens))
-	return Flatten(rows).Fill(b.labelled())
+	return Flatten(rows).Fill(b.labelled()), err
 }
 
-func (r *Rows) pick(group []int32) []Row {
-	rows := make([]Row, len(group))
+func (r *Rows) pick(group []int32) (rows []Row, err error) {
+	rows = make([]Row, len(group))
 	for i, j := range group {
-		rows[i] = r.Row(int(j))
+		if rows[i], err = r.Row(int(j)); err != nil {
+			return nil, err
+		}
 	}
-	return rows
+	return rows, nil
 }
 
 // Featured is WithFeatures for some of the rows, of which features has all.
-func (r *Rows) Featured(group []int32, features []float32, width int) MicroBatch {
+func (r *Rows) Featured(group []int32, features []float32, width int) (MicroBatch, error) {
 	var some []float32
 	for _, j := range group {
 		if features != nil {
 			some = append(some, features[int(j)*width:int(j+1)*width]...)
 		}
 	}
-	return WithFeatures(r.pick(group), some)
+	rows, err := r.pick(group)
+	return WithFeatures(rows, some), err
 }

@@ -30,9 +30,9 @@ type Labels struct {
 
 // label is what a record says of its text, as it was read.
 type label struct {
-	classes []string
-	list    bool // was a list
-	number  bool // is a number that can be no class: 0.5, −1
+	Classes []string
+	List    bool // was a list
+	Number  bool // is a number that can be no class: 0.5, −1
 }
 
 // Labels finds the task and its classes in the rows. names give the order of
@@ -43,8 +43,8 @@ func (r *Rows) Labels(task Task, names []string) (Labels, error) {
 	list, number := false, false
 	for _, j := range r.index {
 		l := r.labels[j]
-		list, number = list || l.list, number || l.number
-		for _, c := range l.classes {
+		list, number = list || l.List, number || l.Number
+		for _, c := range l.Classes {
 			count[c]++
 		}
 	}
@@ -88,7 +88,7 @@ func (r *Rows) Labels(task Task, names []string) (Labels, error) {
 // numbers is the task of regression: as many numbers as the first row has.
 func (r *Rows) numbers() (Labels, error) {
 	l := Labels{Task: Regression}
-	for i := range len(r.labels[r.index[0]].classes) {
+	for i := range len(r.labels[r.index[0]].Classes) {
 		l.Names = append(l.Names, fmt.Sprintf("LABEL_%d", i))
 	}
 	if len(l.Names) == 0 {
@@ -138,7 +138,7 @@ func (r *Rows) Use(l Labels) error {
 }
 
 func (r *Rows) use(l Labels, id map[string]int32, j int32) error {
-	have := r.labels[j].classes
+	have := r.labels[j].Classes
 	row := r.values[int(j)*r.width:]
 	switch {
 	case l.Task == SingleLabel && len(have) != 1:
@@ -146,7 +146,7 @@ func (r *Rows) use(l Labels, id map[string]int32, j int32) error {
 	case l.Task == Regression && len(have) != r.width:
 		return failure.Data("%d numbers; the first record has %d, and each needs as many", len(have), r.width)
 	}
-	if l.Task != Regression && r.labels[j].number {
+	if l.Task != Regression && r.labels[j].Number {
 		return failure.Data("the label %s is a number that can be no class; want a string or an integer of at least 0, or method.problem_type: %s", have[0], Regression)
 	}
 	for i, c := range have {
@@ -191,7 +191,7 @@ func (r *Rows) Labelled() bool { return r.store != nil && r.class != nil }
 func (r *Rows) Counts() map[string]int {
 	count := map[string]int{}
 	for _, j := range r.index {
-		for _, c := range r.labels[j].classes {
+		for _, c := range r.labels[j].Classes {
 			count[c]++
 		}
 	}

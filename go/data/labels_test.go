@@ -40,14 +40,14 @@ func TestLabels(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, data.Labels{Task: c.task, Names: c.names}, l)
 		require.NoError(t, rows.Use(l))
-		require.True(t, rows.Row(0).Labelled)
+		require.True(t, get(rows.Row(0)).Labelled)
 	}
 	rows := labelled(t, `{"text":"a","labels":["y","x"]}`+"\n"+`{"text":"b","labels":[]}`)
 	l, err := rows.Labels(data.AutoTask, nil)
 	require.NoError(t, err)
 	require.NoError(t, rows.Use(l))
-	assert.Equal(t, []float32{1, 1}, rows.Row(0).Values)
-	assert.Equal(t, []float32{0, 0}, rows.Row(1).Values)
+	assert.Equal(t, []float32{1, 1}, get(rows.Row(0)).Values)
+	assert.Equal(t, []float32{0, 0}, get(rows.Row(1)).Values)
 }
 
 // TestBadLabels: each is a sentence that names what was found.

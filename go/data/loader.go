@@ -21,6 +21,7 @@ type LoaderOptions struct {
 	Epochs         int  // of the run; 0 with MaxSteps for as many as it takes
 	MaxSteps       int  // of the run; 0 is no limit
 	Packing        bool // whole rows share a sequence up to MaxSeqLength
+	GroupByLength  bool // without packing: rows of like length share a micro-batch
 	Shuffle        bool // else the order of the files
 	Seed           uint64
 	// Prompt is the number of virtual tokens before each row. MaxSeqLength does
@@ -56,6 +57,9 @@ func NewLoader(rows *Rows, o LoaderOptions) (*Loader, error) {
 	l := &Loader{rows: rows, o: o, order: newOrder(rows, o.Shuffle, o.Seed), starts: []int{0}, epoch: -1}
 	if l.order.n == 0 {
 		return nil, failure.Config("the weights of the sources leave no row in an epoch")
+	}
+	if o.Packing && o.GroupByLength {
+		return nil, failure.Config("group_by_length is for rows that are not packed; set packing: false")
 	}
 	longest := 0
 	for i := range rows.Len() {
@@ -111,21 +115,21 @@ func (l *Loader) Epoch(step int) float64 {
 }
 
 // Step gives the micro-batches of a step, filled to their buckets.
-func (l *Loader) Step(i int) []MicroBatch {
-	groups := l.step(i)
-	batches := make([]MicroBatch, len(groups))
-	for b, group := range groups {
+func (l *Loader) Step(i int) (batches []MicroBatch, err error) {
+	for _, group := range l.step(i) {
 		rows := make([]Row, len(group))
 		for j, r := range group {
-			rows[j] = l.row(int(r))
+			if rows[j], err = l.row(int(r)); err != nil {
+				return nil, err
+			}
 		}
-		batches[b] = FlattenPrompted(rows, l.o.Prompt).Fill(l.bucket(group))
+		batches = append(batches, FlattenPrompted(rows, l.o.Prompt).Fill(l.bucket(group)))
 	}
-	return batches
+	return batches, nil
 }
 
 // row is a row as it stands in a micro-batch.
-func (l *Loader) row(i int) Row {
+func (l *Loader) row(i int) (Row, error) {
 	if l.o.Prompt > 0 {
 		return l.rows.prompted(i)
 	}
@@ -136,11 +140,15 @@ func (l *Loader) row(i int) Row {
 func (l *Loader) Documents(i int) [][]int32 { return l.step(i) }
 
 // All gives every micro-batch of the run at once, as an evaluation needs them.
-func (l *Loader) All() (batches []MicroBatch) {
+func (l *Loader) All() (batches []MicroBatch, err error) {
 	for i := range l.Steps() {
-		batches = append(batches, l.Step(i)...)
+		step, err := l.Step(i)
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, step...)
 	}
-	return batches
+	return batches, nil
 }
 
 // Buckets lists the buckets that occur in the run, the largest first.
@@ -243,11 +251,28 @@ func (l *Loader) hold(epoch int) {
 		return
 	}
 	sequences := l.sequences(epoch)
+	if l.o.GroupByLength {
+		l.byLength(sequences)
+	}
 	l.groups = l.groups[:0:0]
 	for part := range slices.Chunk(sequences, l.o.MicroBatchSize) {
 		l.groups = append(l.groups, slices.Concat(part...))
 	}
+	if l.o.GroupByLength && l.o.Shuffle {
+		l.groups = l.mixed(l.groups, epoch, lengthPurpose)
+	}
 	l.epoch = epoch
+}
+
+// lengthWindow is how many micro-batches of the order are sorted by length
+// together, as in transformers' LengthGroupedSampler.
+const lengthWindow = 50
+
+// byLength sorts the rows of each window of the order, the longest first.
+func (l *Loader) byLength(sequences [][]int32) {
+	for window := range slices.Chunk(sequences, lengthWindow*l.o.MicroBatchSize) {
+		slices.SortStableFunc(window, func(a, b []int32) int { return l.rows.Tokens(int(b[0])) - l.rows.Tokens(int(a[0])) })
+	}
 }
 
 // sequences are the rows of an epoch in its order, one a sequence, or packed
@@ -276,13 +301,22 @@ func (l *Loader) sequences(epoch int) [][]int32 {
 	if !l.o.Shuffle {
 		return out
 	}
-	p := Permutation{N: len(out), Seed: mix(l.o.Seed ^ packPurpose), Epoch: uint64(epoch)}
-	mixed := make([][]int32, len(out))
-	for i := range out {
-		mixed[i] = out[p.At(i)]
-	}
-	return mixed
+	return l.mixed(out, epoch, packPurpose)
 }
 
-// packPurpose keeps the order of packed sequences apart from that of rows.
-const packPurpose = 0x7061636b // "pack"
+// mixed orders lists of rows anew in each epoch.
+func (l *Loader) mixed(lists [][]int32, epoch int, purpose uint64) [][]int32 {
+	p := Permutation{N: len(lists), Seed: mix(l.o.Seed ^ purpose), Epoch: uint64(epoch)}
+	out := make([][]int32, len(lists))
+	for i := range lists {
+		out[i] = lists[p.At(i)]
+	}
+	return out
+}
+
+// These keep the orders of packed sequences and of micro-batches by length
+// apart from that of rows.
+const (
+	packPurpose   = 0x7061636b     // "pack"
+	lengthPurpose = 0x6c656e677468 // "length"
+)

@@ -3,10 +3,12 @@ package data_test
 import (
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/graftlm/graft/go/data"
+	"github.com/graftlm/graft/go/failure"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -43,7 +45,7 @@ func TestEveryRowOncePerEpochWithExactlyItsLabels(t *testing.T) {
 				for range l.StepsPerEpoch(epoch) {
 					assert.Equal(t, epoch, int(l.Epoch(step)))
 					documents := l.Documents(step)
-					for b, m := range l.Step(step) {
+					for b, m := range get(l.Step(step)) {
 						assert.True(t, buckets[data.Bucket{Tokens: len(m.IDs), Sequences: len(m.Cu) - 1, Targets: len(m.Rows)}])
 						checkBatch(t, rows, documents[b], m)
 						for _, r := range documents[b] {
@@ -80,7 +82,7 @@ func checkBatch(t *testing.T, rows *data.Rows, documents []int32, m data.MicroBa
 	}
 	longest := int32(0)
 	for s, d := range documents {
-		want := rows.Row(int(d))
+		want := get(rows.Row(int(d)))
 		start, end := m.Cu[s], m.Cu[s+1]
 		assert.Equal(t, want.IDs, m.IDs[start:end])
 		assert.Equal(t, want.Labels, labels[start:end])
@@ -107,19 +109,19 @@ func TestRandomAccessEqualsSequential(t *testing.T) {
 		require.NoError(t, err)
 		var want [][]data.MicroBatch
 		for i := range l.Steps() {
-			want = append(want, l.Step(i))
+			want = append(want, get(l.Step(i)))
 		}
 		for _, i := range rand.New(rand.NewSource(1)).Perm(len(want)) {
 			fresh, err := data.NewLoader(rows, options(packing))
 			require.NoError(t, err)
-			require.Equal(t, want[i], fresh.Step(i))
-			require.Equal(t, want[i], l.Step(i))
+			require.Equal(t, want[i], get(fresh.Step(i)))
+			require.Equal(t, want[i], get(l.Step(i)))
 		}
 		other := options(packing)
 		other.Seed++
 		l, err = data.NewLoader(rows, other)
 		require.NoError(t, err)
-		assert.NotEqual(t, want[0], l.Step(0))
+		assert.NotEqual(t, want[0], get(l.Step(0)))
 		assert.NotEqual(t, want[0], want[len(want)/2])
 	}
 }
@@ -130,8 +132,8 @@ func TestStepsFollowHuggingFace(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 5, l.StepsPerEpoch(0))
 	assert.Equal(t, 15, l.Steps())
-	assert.Len(t, l.Step(4), 1, "the short last group still steps")
-	assert.Len(t, l.Step(5), 4)
+	assert.Len(t, get(l.Step(4)), 1, "the short last group still steps")
+	assert.Len(t, get(l.Step(5)), 4)
 	assert.Equal(t, 7, l.TotalSteps(3, 7))
 	assert.Equal(t, 15, l.TotalSteps(3, 70))
 	assert.Equal(t, 70, l.TotalSteps(0, 70))
@@ -144,7 +146,7 @@ func TestWithoutShuffleTheFilesDecide(t *testing.T) {
 	l, err := data.NewLoader(corpus(t, 7), o)
 	require.NoError(t, err)
 	assert.Equal(t, [][]int32{{0, 1, 2}, {3, 4, 5}, {6}}, l.Documents(0))
-	assert.Len(t, l.All(), 9)
+	assert.Len(t, get(l.All()), 9)
 }
 
 func TestWeightsRepeatAndSample(t *testing.T) {
@@ -207,7 +209,7 @@ func TestPackingUsesItsRoom(t *testing.T) {
 	require.NoError(t, err)
 	total, packed := 0, 0
 	for i := range l.StepsPerEpoch(0) {
-		for _, m := range l.Step(i) {
+		for _, m := range get(l.Step(i)) {
 			assert.LessOrEqual(t, m.Tokens, 128)
 			total, packed = total+m.Tokens, packed+len(m.IDs)
 		}
@@ -216,4 +218,48 @@ func TestPackingUsesItsRoom(t *testing.T) {
 	assert.Greater(t, l.Efficiency(0), 0.95)
 	_, err = data.NewLoader(rows, data.LoaderOptions{MaxSeqLength: 50, MicroBatchSize: 1, Accumulation: 1, Epochs: 1, Packing: true})
 	assert.ErrorContains(t, err, "at least the longest row")
+}
+
+// TestGroupByLength: every row once an epoch, in micro-batches of rows of like
+// length, and any step alone is the step of the run.
+func TestGroupByLength(t *testing.T) {
+	rows := corpus(t, 400)
+	o := data.LoaderOptions{MicroBatchSize: 4, Accumulation: 3, Epochs: 2, Shuffle: true, Seed: 7, GroupByLength: true}
+	spread := func(o data.LoaderOptions) (sum int) {
+		l := get(data.NewLoader(rows, o))
+		for i := range l.Steps() {
+			for _, g := range l.Documents(i) {
+				low, high := rows.Tokens(int(g[0])), 0
+				for _, r := range g {
+					low, high = min(low, rows.Tokens(int(r))), max(high, rows.Tokens(int(r)))
+				}
+				sum += high - low
+			}
+		}
+		return sum
+	}
+	plain := o
+	plain.GroupByLength = false
+	assert.Less(t, 5*spread(o), spread(plain))
+
+	l := get(data.NewLoader(rows, o))
+	var first, second [][]int32
+	for i := range l.Steps() {
+		if i < l.StepsPerEpoch(0) {
+			first = append(first, l.Documents(i)...)
+		} else {
+			second = append(second, l.Documents(i)...)
+		}
+		require.Equal(t, l.Documents(i), get(data.NewLoader(rows, o)).Documents(i), "step %d from a new loader", i)
+	}
+	assert.NotEqual(t, first, second)
+	for _, epoch := range [][][]int32{first, second} {
+		all := slices.Concat(epoch...)
+		slices.Sort(all)
+		require.Len(t, all, 400)
+		require.Len(t, slices.Compact(all), 400)
+	}
+	o.Packing, o.MaxSeqLength = true, 4096
+	_, err := data.NewLoader(rows, o)
+	assert.ErrorIs(t, err, failure.ErrConfig)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Rows is a list of rows. Their tokens are in memory up to a bound and in a
-// file beyond it, so that what is held grows with the rows, 24 bytes for each,
+// file beyond it, so that what is held grows with the rows, 25 bytes for each,
 // and not with their length. A selection shares what it was taken from.
 type Rows struct {
 	*store
@@ -24,6 +24,7 @@ type store struct {
 	tokens  tokens
 	ends    []int
 	targets []int32
+	first   []bool // the first token has a label
 	line    []int32
 	keys    []uint64 // of each row's tokens and what is trained of them
 	files   []run    // in which the rows came
@@ -80,6 +81,7 @@ func (r *Rows) add(row Row) error {
 	}
 	r.ends = append(r.ends, r.tokens.n)
 	r.targets = append(r.targets, targets)
+	r.first = append(r.first, len(packed) > 0 && packed[0]&trainedBit != 0)
 	r.line = append(r.line, int32(row.Line))
 	r.keys = append(r.keys, key)
 	r.index = append(r.index, int32(len(r.ends)-1))
@@ -95,7 +97,10 @@ func (r *Rows) WriteJSONL(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	e := json.NewEncoder(b)
 	for i := range r.Len() {
-		row := r.Row(i)
+		row, err := r.Row(i)
+		if err != nil {
+			return err
+		}
 		if err := e.Encode(struct {
 			IDs    []int32 `json:"input_ids"`
 			Labels []int32 `json:"labels"`
@@ -118,12 +123,17 @@ func (r *Rows) Tokens(i int) int {
 // Targets is the number of trained tokens of row i; one of a row with a label.
 func (r *Rows) Targets(i int) int { return int(r.targets[r.index[i]]) }
 
-// Row is row i.
-func (r *Rows) Row(i int) Row {
+// Row is row i. Rows that are in a file may fail to be read, with an error of
+// kind IO.
+func (r *Rows) Row(i int) (Row, error) {
 	start, end := r.span(i)
 	j := int(r.index[i])
+	all, err := r.tokens.read(start, end)
+	if err != nil {
+		return Row{}, err
+	}
 	row := Row{IDs: make([]int32, end-start), Labels: make([]int32, end-start), Source: r.source(i), Line: int(r.line[j])}
-	for k, packed := range r.tokens.read(start, end) {
+	for k, packed := range all {
 		row.IDs[k], row.Labels[k] = int32(packed&^trainedBit), Masked
 		if packed&trainedBit != 0 && k > 0 {
 			row.Labels[k] = row.IDs[k]
@@ -133,24 +143,21 @@ func (r *Rows) Row(i int) Row {
 		row.Labelled, row.Class = true, r.class[j]
 		row.Values = r.values[j*r.width : (j+1)*r.width]
 	}
-	return row
+	return row, nil
 }
 
 // prompted is row i for a place after a prompt, whose last virtual token
 // predicts the row's first: its label counts there.
-func (r *Rows) prompted(i int) Row {
-	row := r.Row(i)
-	if r.firstTrained(i) {
+func (r *Rows) prompted(i int) (Row, error) {
+	row, err := r.Row(i)
+	if err == nil && r.firstTrained(i) {
 		row.Labels[0] = row.IDs[0]
 	}
-	return row
+	return row, err
 }
 
 // firstTrained reports whether the first token of row i has a label.
-func (r *Rows) firstTrained(i int) bool {
-	start, _ := r.span(i)
-	return r.tokens.read(start, start+1)[0]&trainedBit != 0
-}
+func (r *Rows) firstTrained(i int) bool { return r.first[r.index[i]] }
 
 // source is the file that row i came from.
 func (r *Rows) source(i int) string { return r.files[runOf(r.files, int(r.index[i]))].Name }

@@ -39,7 +39,7 @@ func texts(t *testing.T, name, content string) (texts []string, lines []int, err
 		return nil, nil, err
 	}
 	for i := range rows.Len() {
-		row := rows.Row(i)
+		row := get(rows.Row(i))
 		texts, lines = append(texts, marked(row.IDs, row.Labels)), append(lines, row.Line)
 	}
 	return texts, lines, nil
@@ -99,11 +99,11 @@ func TestGlobsPipesAndStdin(t *testing.T) {
 	}
 	rows, _, err := load(t, "", from(filepath.Join(dir, "*.jsonl")))
 	require.NoError(t, err)
-	assert.Equal(t, filepath.Join(dir, "a.jsonl"), rows.Row(0).Source)
-	assert.Equal(t, filepath.Join(dir, "b.jsonl"), rows.Row(1).Source)
+	assert.Equal(t, filepath.Join(dir, "a.jsonl"), get(rows.Row(0)).Source)
+	assert.Equal(t, filepath.Join(dir, "b.jsonl"), get(rows.Row(1)).Source)
 	rows, _, err = load(t, "", from("-"))
 	require.NoError(t, err)
-	assert.Equal(t, "stdin", rows.Row(0).Source)
+	assert.Equal(t, "stdin", get(rows.Row(0)).Source)
 	_, _, err = load(t, "", from(filepath.Join(dir, "*.txt")))
 	assert.ErrorIs(t, err, failure.ErrNoInput)
 	pipe := filepath.Join(dir, "pipe")

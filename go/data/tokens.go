@@ -69,21 +69,20 @@ func (t *tokens) finish() error {
 	return failure.As(failure.ErrIO, err)
 }
 
-// read gives the tokens from start to end. The file is open and was whole when
-// it was opened: that it cannot be read is a fault of the machine.
-func (t *tokens) read(start, end int) []uint32 {
+// read gives the tokens from start to end.
+func (t *tokens) read(start, end int) ([]uint32, error) {
 	if t.file == nil {
-		return t.memory[start:end]
+		return t.memory[start:end], nil
 	}
 	encoded := make([]byte, 4*(end-start))
 	if _, err := t.file.ReadAt(encoded, 4*int64(start)); err != nil && end > start {
-		panic(failure.IO("reading tokenised rows: %w", err))
+		return nil, failure.IO("reading tokenised rows: %w", err)
 	}
 	row := make([]uint32, end-start)
 	for i := range row {
 		row[i] = binary.LittleEndian.Uint32(encoded[4*i:])
 	}
-	return row
+	return row, nil
 }
 
 // writeTo copies all tokens.

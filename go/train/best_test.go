@@ -23,9 +23,11 @@ import (
 // helps with another.
 type byHeart int
 
-func (n byHeart) Steps() int                { return int(n) }
-func (byHeart) Epoch(step int) float64      { return float64(step) }
-func (byHeart) Step(int) []data.MicroBatch  { return []data.MicroBatch{batch(1, 53)} }
+func (n byHeart) Steps() int           { return int(n) }
+func (byHeart) Epoch(step int) float64 { return float64(step) }
+func (byHeart) Step(int) ([]data.MicroBatch, error) {
+	return []data.MicroBatch{batch(1, 53)}, nil
+}
 func (byHeart) evaluation() data.MicroBatch { return batch(2, 53) }
 
 func overfit(t *testing.T, ctx context.Context, dir string, resume bool, change func(*train.Run), on func(train.Event)) (train.Result, error) {

@@ -24,9 +24,9 @@ import (
 // Batches is the training data in the order of the run: a pure function of the
 // step, so that resuming needs no state.
 type Batches interface {
-	Steps() int                   // of the whole run
-	Epoch(step int) float64       // epochs done before a step
-	Step(i int) []data.MicroBatch // filled to their buckets
+	Steps() int                            // of the whole run
+	Epoch(step int) float64                // epochs done before a step
+	Step(i int) ([]data.MicroBatch, error) // filled to their buckets
 }
 
 // Run is one training run.
@@ -237,7 +237,10 @@ func (l *loop) record(e Event) error {
 // step runs one optimizer step.
 func (l *loop) step(total int) (Event, error) {
 	i := l.state.Step
-	batches := l.Batches.Step(i)
+	batches, err := l.Batches.Step(i)
+	if err != nil {
+		return Event{}, fmt.Errorf("step %d: %w", i+1, err)
+	}
 	lr := l.Schedule.At(i)
 	began := time.Now()
 	rep, err := l.Engine.Step(i, lr, batches)
