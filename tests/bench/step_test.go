@@ -81,21 +81,20 @@ func step(b *testing.B, backend bindings.Backend, config string, rows int, how m
 	require.NoError(b, m.Load(b.Context(), e.Device(), base, nil))
 	_, err = e.Step(0, 1e-4, batch)
 	require.NoError(b, err)
-	b.ResetTimer()
-	for i := range b.N {
-		_, err := e.Step(i+1, 1e-4, batch)
+	for i := 1; b.Loop(); i++ {
+		_, err := e.Step(i, 1e-4, batch)
 		require.NoError(b, err)
 	}
-	b.StopTimer()
 	b.ReportMetric(float64(256*rows*b.N)/b.Elapsed().Seconds(), "tokens/s")
 	b.ReportMetric(float64(e.Planned().Total())/(1<<20), "planned-MiB")
 	b.ReportMetric(peak(), "peak-MiB")
 	if c, ok := e.Device().(bindings.Compiler); ok {
-		seconds := 0.0
+		seconds, temporary := 0.0, int64(0)
 		for _, p := range c.Compiled() {
-			seconds += p.Seconds
+			seconds, temporary = seconds+p.Seconds, max(temporary, p.Temporary)
 		}
 		b.ReportMetric(seconds, "compile-s")
+		b.ReportMetric(float64(temporary)/(1<<20), "temporary-MiB")
 	}
 }
 

@@ -43,10 +43,12 @@ type setting struct {
 	// adapter is the directory of first values; "" leaves those of the method.
 	adapter string
 	// quant and single are how the base is stored; "" is as the checkpoint is.
-	quant   model.Quantization
-	single  bool // scales are not quantised in turn
-	hyper   nn.Hyper
-	buckets [][]data.MicroBatch
+	quant  model.Quantization
+	single bool // scales are not quantised in turn
+	// recompute and eightBit are checkpointing and moments in eight bits.
+	recompute, eightBit bool
+	hyper               nn.Hyper
+	buckets             [][]data.MicroBatch
 }
 
 func (s setting) quantize(t *testing.T, m *model.Model) {
@@ -60,6 +62,8 @@ func open(t *testing.T, k kind, s setting) *train.Engine {
 	m := model.New(s.config)
 	require.NoError(t, s.method.Attach(m, 7))
 	s.quantize(t, m)
+	m.SetRecompute(s.recompute)
+	m.Params.EightBit = s.eightBit
 	var buckets []nn.Bucket
 	for _, batches := range s.buckets {
 		for _, b := range batches {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/graftlm/graft/go/data"
@@ -32,12 +33,7 @@ type headFixture struct {
 		Alpha   float64  `json:"lora_alpha"`
 		Targets []string `json:"target_modules"`
 	} `json:"adapter"`
-	Steps []struct {
-		Rows     []int   `json:"rows"`
-		LR       float64 `json:"lr"`
-		Loss     float64 `json:"loss"`
-		GradNorm float64 `json:"grad_norm"`
-	} `json:"steps"`
+	course
 	Rows   [][]int32   `json:"rows"`
 	Labels [][]float32 `json:"labels"`
 
@@ -95,22 +91,33 @@ func (f *headFixture) all() []int {
 	return all
 }
 
-func (f *headFixture) open(t *testing.T, k kind) *train.Engine {
+// setting is that of the fixture, with the first values of what is trained.
+func (f *headFixture) setting(t *testing.T) (setting, map[string][]float32) {
 	t.Helper()
 	h, err := hub.Open(filepath.Join("testdata", "head", f.Base))
 	require.NoError(t, err)
 	t.Cleanup(func() { h.Close() })
 	c, err := model.ParseConfig("config.json", h.Config.Bytes())
 	require.NoError(t, err)
-	s := setting{config: c, source: h, method: f.method(), hyper: hyper, buckets: [][]data.MicroBatch{f.packed(f.all())}}
+	values := map[string][]float32{}
+	for name, v := range f.tensors {
+		if p, ok := strings.CutPrefix(name, "initial."); ok {
+			values[p] = v
+		}
+	}
+	return setting{config: c, source: h, method: f.method(), hyper: hyper}, values
+}
+
+func (f *headFixture) open(t *testing.T, k kind) *train.Engine {
+	t.Helper()
+	s, values := f.setting(t)
+	s.buckets = [][]data.MicroBatch{f.packed(f.all())}
 	for _, step := range f.Steps {
 		s.buckets = append(s.buckets, f.packed(step.Rows))
 	}
 	e := open(t, k, s)
-	values := map[string][]float32{}
 	for _, p := range e.Model.Params.Trainable() {
-		require.Contains(t, f.tensors, "initial."+p.Name)
-		values[p.Name] = f.tensors["initial."+p.Name]
+		require.Contains(t, values, p.Name)
 	}
 	require.NoError(t, e.SetValues(values))
 	return e

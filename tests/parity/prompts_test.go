@@ -48,17 +48,23 @@ type promptFixture struct {
 	} `json:"answers"`
 }
 
+func readPrompts(t *testing.T, family string) *promptFixture {
+	t.Helper()
+	f := &promptFixture{fixture: read(t, family)}
+	raw, err := os.ReadFile(filepath.Join(f.dir, "prompts.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, f))
+	f.tensors, err = method.ReadTensors(filepath.Join(f.dir, "prompts.safetensors"))
+	require.NoError(t, err)
+	return f
+}
+
 // eachPrompt runs a test for every method of every family that has it.
 func eachPrompt(t *testing.T, test func(t *testing.T, f *promptFixture, name string)) {
 	t.Helper()
 	ran := 0
 	for _, family := range families {
-		f := &promptFixture{fixture: read(t, family)}
-		raw, err := os.ReadFile(filepath.Join(f.dir, "prompts.json"))
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(raw, f))
-		f.tensors, err = method.ReadTensors(filepath.Join(f.dir, "prompts.safetensors"))
-		require.NoError(t, err)
+		f := readPrompts(t, family)
 		for _, name := range slices.Sorted(maps.Keys(f.Methods)) {
 			ran++
 			t.Run(family+"/"+name, func(t *testing.T) { test(t, f, name) })
