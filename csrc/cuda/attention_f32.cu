@@ -22,23 +22,22 @@ __device__ inline float dot(const float* a, const float* b, int dim) {
     for (int d = 0; d < dim; ++d) sum += a[d] * b[d];
     return sum;
 }
-// sum[i] += weights[j] * rows[j][lane + 32 i] over the tile.
-template <int N> __device__ inline void add_rows(float (&sum)[N], const float* weights, const float* rows, int pitch, int dim) {
+// sum[r][i] += weights[r][j] * rows[j][lane + 32 i] over the tile; weights [R, kTile].
+template <int R, int N> __device__ inline void add_rows(float (&sum)[R][N], const float* weights, const float* rows, int pitch, int dim) {
     const int lane = threadIdx.x % 32;
+#pragma unroll 2
+    for (int j = 0; j < kTile; ++j)
 #pragma unroll
-    for (int i = 0; i < N; ++i) {
-        const int d = lane + 32 * i;
-        if (d >= dim) continue;
-        float s = sum[i];
-#pragma unroll 4
-        for (int j = 0; j < kTile; ++j) s += weights[j] * rows[j * pitch + d];
-        sum[i] = s;
-    }
+        for (int i = 0; i < N; ++i) {
+            const float value = lane + 32 * i < dim ? rows[j * pitch + lane + 32 * i] : 0.0f;
+#pragma unroll
+            for (int r = 0; r < R; ++r) sum[r][i] += weights[r * kTile + j] * value;
+        }
 }
 
 // Query rows of one head. Backward = false: o and lse; true: dq from d_o, lse, delta.
 template <int D, int Rows, bool Backward>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 4)
 query_rows(Attention<float> p, Matrix<float> out, float* lse, Matrix<const float> d_o, const float* delta) {
     constexpr int kRows = Rows / kWarps, N = D / 32;
     GRAFT_DYNAMIC_SHARED(shared);
@@ -65,34 +64,32 @@ query_rows(Attention<float> p, Matrix<float> out, float* lse, Matrix<const float
         load_rows(k, pitch, either(tile.all, p.pk, p.k), tile.row, tile.row + tile.count, kTile, kv_head, dim);
         load_rows(v, pitch, either(tile.all, p.pv, p.v), tile.row, tile.row + tile.count, kTile, kv_head, dim);
         __syncthreads();
+        float* own = weights + warp * kRows * kTile;
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
             const int local = warp * kRows + r, row = row0 + local;
-            if (row < tile.s.first || row >= tile.s.last) continue;
-            const bool visible = lane < tile.count && (tile.all || sees(p, tile.s.place(row), tile.key + lane));
-            float slope;
-            const float z = score(p, dot(q + local * dim, k + lane * pitch, dim), &slope);
-            float* w = weights + local * kTile;
-            if (Backward) {
+            const bool inside = row >= tile.s.first && row < tile.s.last;  // the same for all lanes
+            const bool visible = inside && lane < tile.count && (tile.all || sees(p, tile.s.place(row), tile.key + lane));
+            float slope, weight = 0.0f;
+            const float z = inside ? score(p, dot(q + local * dim, k + lane * pitch, dim), &slope) : 0.0f;
+            if (Backward && visible) {
                 const int64_t at = int64_t(row) * p.heads + head;
-                const float dp = dot(dy + local * dim, v + lane * pitch, dim);
-                w[lane] = visible ? expf(z - lse[at]) * (dp - delta[at]) * slope : 0.0f;
-                __syncwarp();
-                add_rows(sum[r], w, k, pitch, dim);
-            } else {
+                weight = expf(z - lse[at]) * (dot(dy + local * dim, v + lane * pitch, dim) - delta[at]) * slope;
+            }
+            if (!Backward) {
                 const float next = fmaxf(top[r], warp_max(visible ? z : -INFINITY));
-                if (next == -INFINITY) continue;  // nothing seen yet; the same for all lanes
-                const float shrink = expf(top[r] - next), weight = visible ? expf(z - next) : 0.0f;
+                const float base = next == -INFINITY ? 0.0f : next;  // nothing seen yet: all weights are 0
+                const float shrink = expf(top[r] - base);
+                weight = visible ? expf(z - base) : 0.0f;
                 top[r] = next;
                 mass[r] = mass[r] * shrink + weight;
-                w[lane] = weight;
 #pragma unroll
                 for (int i = 0; i < N; ++i) sum[r][i] *= shrink;
-                __syncwarp();
-                add_rows(sum[r], w, v, pitch, dim);
             }
-            __syncwarp();  // the weights may be written again
+            own[r * kTile + lane] = weight;
         }
+        __syncwarp();
+        add_rows(sum, own, Backward ? k : v, pitch, dim);
     }
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
@@ -113,7 +110,7 @@ query_rows(Attention<float> p, Matrix<float> out, float* lse, Matrix<const float
 // Key rows of one key head: dk and dv from all its query heads. With prefix the
 // rows are those of the prefix, and their gradients are added.
 template <int D, int Rows>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 4)
 key_rows(Attention<float> p, Matrix<float> dk, Matrix<float> dv, Matrix<const float> d_o, const float* lse, const float* delta, bool prefix) {
     constexpr int kRows = Rows / kWarps, N = D / 32;
     GRAFT_DYNAMIC_SHARED(shared);
@@ -137,25 +134,25 @@ key_rows(Attention<float> p, Matrix<float> dk, Matrix<float> dv, Matrix<const fl
         load_rows(q, pitch, p.q, tile.row, tile.row + tile.count, kTile, tile.head, dim);
         load_rows(dy, pitch, d_o, tile.row, tile.row + tile.count, kTile, tile.head, dim);
         __syncthreads();
+        const int own = warp * kRows * kTile;
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
             const int local = warp * kRows + r, key = row0 + local, row = tile.row + lane;
-            if (key >= end || (!prefix && (key < tile.s.first || key >= tile.s.last))) continue;
+            const bool inside = key < end && (prefix || (key >= tile.s.first && key < tile.s.last));
             float weight = 0.0f, d = 0.0f;
-            if (lane < tile.count && (prefix || sees(p, row - tile.s.first, key - tile.s.first))) {
+            if (inside && lane < tile.count && (prefix || sees(p, row - tile.s.first, key - tile.s.first))) {
                 const int64_t at = int64_t(row) * p.heads + tile.head;
                 float slope;
                 const float z = score(p, dot(q + lane * pitch, k + local * dim, dim), &slope);
                 weight = expf(z - lse[at]);
                 d = weight * (dot(dy + lane * pitch, v + local * dim, dim) - delta[at]) * slope;
             }
-            weights[local * kTile + lane] = weight;
-            ds[local * kTile + lane] = d;
-            __syncwarp();
-            add_rows(sum_k[r], ds + local * kTile, q, pitch, dim);
-            add_rows(sum_v[r], weights + local * kTile, dy, pitch, dim);
-            __syncwarp();  // the weights may be written again
+            weights[own + r * kTile + lane] = weight;
+            ds[own + r * kTile + lane] = d;
         }
+        __syncwarp();
+        add_rows(sum_k, ds + own, q, pitch, dim);
+        add_rows(sum_v, weights + own, dy, pitch, dim);
     }
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {

@@ -61,7 +61,7 @@ forward(Attention<bf16> p, Rows q, Rows k, Rows v, Rows pk, Rows pv, Matrix<bf16
 #pragma unroll
                 for (int e = 0; e < 4; ++e) {
                     float s = z[part][n][e] * p.scale;
-                    if (p.cap > 0.0f) s = p.cap * tanhf(s / p.cap);
+                    if (p.cap > 0.0f) s = p.cap * quick_tanh(s / p.cap);
                     s *= kLog2e;
                     if (!whole) {
                         const int row = first + lane / 4 + e / 2 * 8, at = n * 8 + lane % 4 * 2 + e % 2;

@@ -17,13 +17,31 @@ struct Inputs {
     const float *lse, *delta;
 };
 
-// The weight and the gradient of a product z, for a query with that lse and delta.
-__device__ inline void differentiate(const Attention<bf16>& p, float* z, float* dp, float lse, float delta, bool visible) {
-    float slope;
-    const float s = score(p, *z, &slope);
-    const float weight = visible ? exp2f((s - lse) * kLog2e) : 0.0f;
-    *dp = visible ? weight * (*dp - delta) * slope : 0.0f;
-    *z = weight;
+// What a query knows of its row of scores, and whether it sees the key.
+struct Pair {
+    float lse, delta;
+    bool visible;
+};
+
+// The weights of 16 owned rows against the rows of a tile, and the gradients of their
+// products: z = weight, dp = weight (dp - delta) dz/d(product). One side are queries and
+// their gradients of o, the other keys and values; pair(half, col) is an element's.
+template <int D, int N, class PairAt>
+__device__ inline void differentiate(const Attention<bf16>& p, float (&z)[N][4], float (&dp)[N][4], const bf16* owned,
+                                     const bf16* owned_too, int warp_row, const bf16* tile, const bf16* tile_too, PairAt&& pair) {
+    multiply_rows<D>(z, owned, warp_row, tile);
+    multiply_rows<D>(dp, owned_too, warp_row, tile_too);
+#pragma unroll
+    for (int n = 0; n < N; ++n)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const Pair at = pair(e / 2, n * 8 + int(threadIdx.x) % 4 * 2 + e % 2);
+            float slope;
+            const float s = capped_score(p, z[n][e], &slope);
+            const float weight = at.visible ? exp2f((s - at.lse) * kLog2e) : 0.0f;
+            dp[n][e] = at.visible ? weight * (dp[n][e] - at.delta) * slope : 0.0f;
+            z[n][e] = weight;
+        }
 }
 
 template <int D, int Keys>
@@ -63,17 +81,12 @@ __global__ void __launch_bounds__(kAttentionBlock) query_gradient(Attention<bf16
         cp_async_wait<0>();
         __syncthreads();  // the tiles have landed for all threads
         float z[N][4] = {}, dp[N][4] = {};
-        multiply_rows<D>(z, q_tile, warp_row, k_tile);
-        multiply_rows<D>(dp, dy_tile, warp_row, v_tile);
-#pragma unroll
-        for (int n = 0; n < N; ++n)
-#pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                const int row = row0 + warp_row + lane / 4 + e / 2 * 8, at = n * 8 + lane % 4 * 2 + e % 2;
-                const bool visible = row >= tile.s.first && row < tile.s.last && at < tile.count &&
-                                     (tile.all || sees(p, tile.s.place(row), tile.key + at));
-                differentiate(p, &z[n][e], &dp[n][e], lse[e / 2], delta[e / 2], visible);
-            }
+        differentiate<D>(p, z, dp, q_tile, dy_tile, warp_row, k_tile, v_tile, [&](int half, int at) -> Pair {
+            const int row = row0 + warp_row + lane / 4 + half * 8;
+            const bool visible = row >= tile.s.first && row < tile.s.last && at < tile.count &&
+                                 (tile.all || sees(p, tile.s.place(row), tile.key + at));
+            return {lse[half], delta[half], visible};
+        });
         add_weighted<D>(sum, dp, k_tile, 0);
         more = walk.next(&tile);
         __syncthreads();  // the tiles may be written again
@@ -85,10 +98,11 @@ __global__ void __launch_bounds__(kAttentionBlock) query_gradient(Attention<bf16
 }
 
 // Columns [Columns z, + Columns) of dk and dv: heads of 256 take two blocks, for
-// the sums of whole rows do not fit the registers.
-template <int D, int Columns, int Queries, class Output>
+// the sums of whole rows do not fit the registers. With prefix the rows are those of
+// the prefix, and their gradients are added to dpk and dpv.
+template <int D, int Columns, int Queries>
 __global__ void __launch_bounds__(kAttentionBlock)
-key_gradient(Attention<bf16> p, Inputs in, Matrix<Output> dk, Matrix<Output> dv, bool prefix) {
+key_gradient(Attention<bf16> p, Inputs in, Matrix<bf16> dk, Matrix<bf16> dv, Matrix<float> dpk, Matrix<float> dpv, bool prefix) {
     constexpr int N = Queries / 8, M = Columns / 8, kPitch = D + 8;
     GRAFT_DYNAMIC_SHARED(shared);
     bf16* k_tile = reinterpret_cast<bf16*>(shared);
@@ -119,31 +133,31 @@ key_gradient(Attention<bf16> p, Inputs in, Matrix<Output> dk, Matrix<Output> dv,
         cp_async_wait<0>();
         __syncthreads();  // the tiles have landed for all threads
         float z[N][4] = {}, dp[N][4] = {};
-        multiply_rows<D>(z, k_tile, warp_row, q_tile);
-        multiply_rows<D>(dp, v_tile, warp_row, dy_tile);
-#pragma unroll
-        for (int n = 0; n < N; ++n)
-#pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                const int key = row0 + warp_row + lane / 4 + e / 2 * 8, at = n * 8 + lane % 4 * 2 + e % 2;
-                bool visible = key < end && at < tile.count;
-                if (!prefix)
-                    visible &= key >= tile.s.first && key < tile.s.last && sees(p, tile.row + at - tile.s.first, key - tile.s.first);
-                differentiate(p, &z[n][e], &dp[n][e], visible ? lse[at] : 0.0f, visible ? delta[at] : 0.0f, visible);
-            }
+        differentiate<D>(p, z, dp, k_tile, v_tile, warp_row, q_tile, dy_tile, [&](int half, int at) -> Pair {
+            const int key = row0 + warp_row + lane / 4 + half * 8;
+            bool visible = key < end && at < tile.count;
+            if (!prefix)
+                visible &= key >= tile.s.first && key < tile.s.last && sees(p, tile.row + at - tile.s.first, key - tile.s.first);
+            return {visible ? lse[at] : 0.0f, visible ? delta[at] : 0.0f, visible};
+        });
         add_weighted<D>(sum_v, z, dy_tile, col0);
         add_weighted<D>(sum_k, dp, q_tile, col0);
         more = walk.next(&tile);
         __syncthreads();  // the tiles may be written again
     }
-    auto to = [&](const Matrix<Output>& m) {
-        return [&, m](int half, float*) -> Output* {
+    auto to = [&](const auto& m) {
+        return [&, m](int half, float*) {
             const int row = row0 + warp_row + lane / 4 + half * 8;
             return row < end ? m.row(row) + int64_t(kv_head) * p.dim : nullptr;
         };
     };
-    store_rows<M, Output>(sum_k, col0, p.dim, prefix, to(dk));
-    store_rows<M, Output>(sum_v, col0, p.dim, prefix, to(dv));
+    if (prefix) {
+        store_rows<M, float>(sum_k, col0, p.dim, true, to(dpk));
+        store_rows<M, float>(sum_v, col0, p.dim, true, to(dpv));
+    } else {
+        store_rows<M, bf16>(sum_k, col0, p.dim, false, to(dk));
+        store_rows<M, bf16>(sum_v, col0, p.dim, false, to(dv));
+    }
 }
 
 template <int D, int Columns, int Keys, int Queries>
@@ -157,15 +171,14 @@ graft_status* launch(graft_context* c, const Attention<bf16>& p, const graft_att
     GRAFT_LAUNCH(of_queries, dim3(unsigned(ceil_div(p.q.rows, kOwned)), unsigned(p.heads)), dim3(kAttentionBlock), query_bytes,
                  c->stream, p, in, view<bf16>(a->dq));
     const size_t key_bytes = kRow * (2 * kOwned + 2 * Queries) + sizeof(float) * 2 * Queries;
-    const auto of_keys = key_gradient<D, Columns, Queries, bf16>;
+    const auto of_keys = key_gradient<D, Columns, Queries>;
     GRAFT_TRY(allow_shared(of_keys, key_bytes));
-    GRAFT_LAUNCH(of_keys, dim3(unsigned(ceil_div(p.k.rows, kOwned)), unsigned(p.kv_heads), D / Columns), dim3(kAttentionBlock),
-                 key_bytes, c->stream, p, in, view<bf16>(a->dk), view<bf16>(a->dv), false);
-    if (!given(a->dpk) || p.prefix == 0) return launched();
-    const auto of_prefix = key_gradient<D, Columns, Queries, float>;
-    GRAFT_TRY(allow_shared(of_prefix, key_bytes));
-    GRAFT_LAUNCH(of_prefix, dim3(unsigned(ceil_div(p.prefix, kOwned)), unsigned(p.kv_heads), D / Columns), dim3(kAttentionBlock),
-                 key_bytes, c->stream, p, in, view<float>(a->dpk), view<float>(a->dpv), true);
+    const bool of_prefix = given(a->dpk) && p.prefix > 0;
+    for (int prefix = 0; prefix <= int(of_prefix); ++prefix) {
+        const int64_t rows = prefix ? p.prefix : p.k.rows;
+        GRAFT_LAUNCH(of_keys, dim3(unsigned(ceil_div(rows, kOwned)), unsigned(p.kv_heads), D / Columns), dim3(kAttentionBlock), key_bytes,
+                     c->stream, p, in, view<bf16>(a->dk), view<bf16>(a->dv), view<float>(a->dpk), view<float>(a->dpv), prefix != 0);
+    }
     return launched();
 }
 

@@ -34,6 +34,21 @@ template <int D> __device__ inline void load_tile(bf16* to, const Rows& from, in
     }
 }
 
+// tanh from one exponential. Its error, 1e-7 of the cap, is far below that of a bf16
+// product, and it is a sixth of the instructions of tanhf, times every score in registers.
+__device__ inline float quick_tanh(float x) {
+    return 1.0f - 2.0f / (1.0f + exp2f(2.0f * kLog2e * x));
+}
+// score of attention.cuh with it.
+__device__ inline float capped_score(const Attention<bf16>& p, float product, float* slope) {
+    const float z = p.scale * product;
+    *slope = p.scale;
+    if (p.cap <= 0.0f) return z;
+    const float t = quick_tanh(z / p.cap);
+    *slope = p.scale * (1.0f - t * t);
+    return p.cap * t;
+}
+
 // Scores of 16 rows become weights relative to the running maximum; sum and mass
 // shrink with it. Scores are in base 2.
 template <int N, int M>

@@ -67,7 +67,7 @@ template <class T> __device__ inline RowLoss squared_loss(T* dz, const T* z, con
 }
 
 template <class T, int Kind>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
 losses(float* total, Matrix<T> dz, Matrix<const T> z, const int32_t* classes, Matrix<const float> values, const float* weights,
        const float* inverse) {
     GRAFT_SHARED(double, parts, 2 * kWarps);

@@ -32,13 +32,13 @@ down(LoraDown p, int rank, bool x_aligned, bool a_aligned, int steps_of_split, f
     auto load = [&](int step) {
         if (step < steps) {
             bf16* x_tile = stages + step % kStages * (64 + R) * kPitch;
-            const int64_t k0 = int64_t(first + step) * kStep;
+            const int k0 = (first + step) * kStep;
             for (int i = threadIdx.x; i < (64 + R) * (kStep / 8); i += kBlock) {
                 const int row = i / (kStep / 8), col = i % (kStep / 8) * 8;
                 const bool of_x = row < 64, inside = of_x ? row0 + row < p.tokens : row - 64 < rank;
-                const int64_t left = inside ? p.in - k0 - col : 0;
+                const int left = inside ? int(p.in) - k0 - col : 0;
                 const bf16* from = of_x ? x + (row0 + row) * p.x.pitch : a + (row - 64) * p.a.pitch;
-                copy_chunk(x_tile + row * kPitch + col, left > 0 ? from + k0 + col : of_x ? x : a, left < 8 ? int(left) : 8,
+                copy_chunk(x_tile + row * kPitch + col, left > 0 ? from + k0 + col : of_x ? x : a, left < 8 ? left : 8,
                            of_x ? x_aligned : a_aligned);
             }
         }
