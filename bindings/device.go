@@ -35,6 +35,20 @@ type Backend interface {
 	Open(p Plan) (Device, error)
 }
 
+// Description is what a device is. Memory is in bytes; free is now.
+type Description struct {
+	Name        string   `json:"name"`
+	Arch        string   `json:"arch"`
+	Driver      string   `json:"driver,omitempty"`
+	MemoryTotal int64    `json:"memory_total"`
+	MemoryFree  int64    `json:"memory_free"`
+	Library     string   `json:"library,omitempty"`    // the file of it
+	Operations  []string `json:"operations,omitempty"` // that it has
+}
+
+// Describer is a backend that knows its device.
+type Describer interface{ Describe() (Description, error) }
+
 // Device holds the arenas and runs programs. It is used by one goroutine at a
 // time. Close releases everything; it may be called twice.
 type Device interface {

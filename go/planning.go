@@ -63,7 +63,6 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 		if err := m.Quantize(nowhere{}, model.Quantization(settings.Model.Quant), settings.Model.Double); err != nil {
 			return plan.Plan{}, nil, err
 		}
-		m.SetRecompute(settings.Memory.Checkpointing == "full")
 		m.Params.EightBit = settings.Optim.State == "8bit"
 		b := nn.Bucket{Tokens: s.MicroBatch * (s.Sequence + m.Row.Virtual), Sequences: s.MicroBatch, Targets: s.MicroBatch * s.Sequence}
 		b.Tokens += s.MicroBatch * m.Row.Virtual
@@ -71,6 +70,9 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 			b.Targets = s.MicroBatch
 		}
 		job := plan.Job{Model: m, Types: types, Profile: p, Train: []nn.Bucket{b}, Hyper: nn.Hyper{MaxGradNorm: 1}}
+		if err := job.Checkpoint(plan.Checkpointing(settings.Memory.Checkpointing), limit); err != nil {
+			return plan.Plan{}, nil, err
+		}
 		counted, err := job.Count()
 		return counted, m, err
 	}
@@ -172,7 +174,7 @@ func Advice(all []Alternative, limit int64, records int) string {
 		return "nothing was compared"
 	}
 	least := slices.MinFunc(all, func(a, b Alternative) int { return int(min(max(a.Total-b.Total, -1), 1)) })
-	return fmt.Sprintf("none fits: the smallest, %s, needs %s; a smaller micro-batch, memory.checkpointing: full or a smaller base needs less", least.Method, gib(least.Total))
+	return fmt.Sprintf("none fits: the smallest, %s, needs %s; a smaller micro-batch, memory.checkpointing: auto or a smaller base needs less", least.Method, gib(least.Total))
 }
 
 func ratio(a, b *Alternative) float64 {

@@ -126,14 +126,18 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 		},
 		Train: shapes, Eval: bucketsOf(r.Eval),
 	}
+	limit, what := r.limit()
+	if err := r.Job.Checkpoint(plan.Checkpointing(c.Memory.Checkpointing), limit); err != nil {
+		return err
+	}
 	if r.Plan, err = r.Job.Count(); err != nil {
 		return err
 	}
-	if x := r.FeaturePlan(); x != nil && c.Memory.Limit > 0 && x.Bytes.Total() > int64(c.Memory.Limit) {
-		return failure.Memory("the features of the base need %d bytes, memory.limit is %d; try a shorter data.max_seq_length, or a smaller base", x.Bytes.Total(), int64(c.Memory.Limit))
+	if x := r.FeaturePlan(); x != nil && limit > 0 && x.Bytes.Total() > limit {
+		return failure.Memory("the features of the base need %d bytes, %s %d; try a shorter data.max_seq_length, or a smaller base", x.Bytes.Total(), what, limit)
 	}
-	if limit := int64(c.Memory.Limit); limit > 0 && r.Plan.Bytes.Total() > limit {
-		return failure.Memory("the plan needs %d bytes, memory.limit is %d; %s", r.Plan.Bytes.Total(), limit, r.smaller(limit))
+	if limit > 0 && r.Plan.Bytes.Total() > limit {
+		return failure.Memory("the plan needs %d bytes, %s %d; %s", r.Plan.Bytes.Total(), what, limit, r.smaller(limit))
 	}
 	r.identity, err = r.identify()
 	return err
@@ -182,7 +186,6 @@ func (r *Run) build() (err error) {
 	if err := r.checkContext(); err != nil {
 		return err
 	}
-	r.Model.SetRecompute(c.Memory.Checkpointing == "full")
 	if r.extraction == nil {
 		if err := r.Model.Check(r.Base.Files); err != nil {
 			return err
@@ -298,7 +301,22 @@ func bucketsOf(batches []data.MicroBatch) []nn.Bucket {
 	return all
 }
 
-// smaller looks for the largest micro-batch that fits a limit.
+// limit is the bytes that the run may take, 0 if that is not known, and the
+// words that say so.
+func (r *Run) limit() (bytes int64, what string) {
+	if set := int64(r.Config.Memory.Limit); set > 0 {
+		return set, "memory.limit is"
+	}
+	if d, ok := r.Backend.(bindings.Describer); ok {
+		if x, err := d.Describe(); err == nil {
+			return x.MemoryFree, "the device has free"
+		}
+	}
+	return 0, ""
+}
+
+// smaller looks for the largest micro-batch that fits a limit, with every block
+// recomputed if that is allowed.
 func (r *Run) smaller(limit int64) string {
 	j := r.Job
 	largest := r.Plan.Bucket
@@ -306,12 +324,17 @@ func (r *Run) smaller(limit int64) string {
 		part := func(x int) int { return max(1, x*n/r.Config.Train.MicroBatch) }
 		j.Train = []nn.Bucket{{Tokens: part(largest.Tokens), Sequences: part(largest.Sequences), Targets: part(largest.Targets)}}
 		j.Eval = nil
+		if r.Config.Memory.Checkpointing != "none" {
+			if err := j.Checkpoint(plan.RunAll, limit); err != nil {
+				break
+			}
+		}
 		if p, err := j.Count(); err == nil && p.Bytes.Total() <= limit {
 			return fmt.Sprintf("micro_batch_size %d with gradient_accumulation_steps %d fits and trains the same step", n, r.Config.Train.Accumulation*r.Config.Train.MicroBatch/n)
 		}
 	}
-	if r.Config.Memory.Checkpointing != "full" {
-		return "try memory.checkpointing: full, or a shorter data.max_seq_length"
+	if r.Config.Memory.Checkpointing == "none" {
+		return "try memory.checkpointing: auto, or a shorter data.max_seq_length"
 	}
 	return "try a shorter data.max_seq_length, or a smaller base"
 }

@@ -10,7 +10,9 @@ package native
 import "C"
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,24 +25,31 @@ import (
 
 const cudaLibrary = "libgraft_cuda.so"
 
+// CUDALibraryVariable names the CUDA library; then it is looked for nowhere else.
+const CUDALibraryVariable = "GRAFT_CUDA_LIB"
+
 // cudaTable opens the library once; it stays open, for a driver does not
 // survive being unloaded.
-var cudaTable = sync.OnceValues(func() (table, error) {
+var cudaTable = sync.OnceValues(func() (table, error) { return openFirst(cudaPaths()) })
+
+// openFirst opens the first library that can be opened. The error says of each
+// why it was not.
+func openFirst(paths []string) (table, error) {
 	var failed []string
-	for _, path := range cudaPaths() {
+	for _, path := range paths {
 		t, err := openTable(path, "graft_cuda_api")
 		if err == nil {
 			return t, nil
 		}
 		failed = append(failed, err.Error())
 	}
-	return table{}, fmt.Errorf("%w: no %s (set GRAFT_CUDA_LIB to its path): %s", bindings.ErrUnavailable, cudaLibrary, strings.Join(failed, "; "))
-})
+	return table{}, fmt.Errorf("%w: no %s can be used; set %s to the path of one. Tried: %s", bindings.ErrUnavailable, cudaLibrary, CUDALibraryVariable, strings.Join(failed, "; "))
+}
 
 // cudaPaths is where the library is looked for, in order. A path that is set is
 // the only one.
 func cudaPaths() []string {
-	if path := os.Getenv("GRAFT_CUDA_LIB"); path != "" {
+	if path := os.Getenv(CUDALibraryVariable); path != "" {
 		return []string{path}
 	}
 	var paths []string
@@ -58,6 +67,11 @@ func cudaPaths() []string {
 }
 
 func openTable(path, symbol string) (table, error) {
+	if strings.Contains(path, "/") {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return table{}, fmt.Errorf("%s: not there", path)
+		}
+	}
 	cpath, csymbol := C.CString(path), C.CString(symbol)
 	defer C.free(unsafe.Pointer(cpath))
 	defer C.free(unsafe.Pointer(csymbol))
@@ -65,12 +79,12 @@ func openTable(path, symbol string) (table, error) {
 	defer runtime.UnlockOSThread()
 	handle := C.dlopen(cpath, C.RTLD_NOW|C.RTLD_LOCAL)
 	if handle == nil {
-		return table{}, fmt.Errorf("%s", C.GoString(C.dlerror()))
+		return table{}, errors.New(C.GoString(C.dlerror())) // which begins with the path
 	}
 	f := C.dlsym(handle, csymbol)
 	if f == nil {
 		C.dlclose(handle)
-		return table{}, fmt.Errorf("%s: no function %s", path, symbol)
+		return table{}, fmt.Errorf("%s: it has no function %s", path, symbol)
 	}
 	t, err := newTable(C.graft_call_api(f), path)
 	if err != nil {
@@ -81,7 +95,8 @@ func openTable(path, symbol string) (table, error) {
 
 // CUDA is a GPU, through libgraft_cuda.so: $GRAFT_CUDA_LIB, or the one beside
 // the program, in ../lib, in build/lib, or where the loader finds it. The error
-// is an ErrUnavailable that says what was tried.
+// is an ErrUnavailable that says what was tried, or what is wrong with the
+// driver or the device.
 func CUDA(o Options) (bindings.Backend, error) {
 	t, err := cudaTable()
 	if err != nil {
@@ -89,8 +104,34 @@ func CUDA(o Options) (bindings.Backend, error) {
 	}
 	o.Threads = 0
 	b := backend{t, bindings.CUDAProfile(), o}
-	if _, err := b.info(); err != nil {
-		return nil, fmt.Errorf("%w: the library is there, its device %d is not: %v", bindings.ErrUnavailable, o.Device, err)
+	n, err := t.count()
+	if err == nil && o.Device >= n {
+		err = fmt.Errorf("%w: cuda:%d: there are %d devices", bindings.ErrUnavailable, o.Device, n)
+	}
+	if err == nil {
+		_, err = b.info()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is there, device %d cannot be used: %v", bindings.ErrUnavailable, t.file, o.Device, err)
 	}
 	return b, nil
+}
+
+// CUDADevices is the number of GPUs. The error is that of CUDA.
+func CUDADevices() (int, error) {
+	t, err := cudaTable()
+	if err != nil {
+		return 0, err
+	}
+	n, err := t.count()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s is there, no device can be used: %v", bindings.ErrUnavailable, t.file, err)
+	}
+	return n, nil
+}
+
+func (t table) count() (int, error) {
+	var n C.int32_t
+	err := t.take(C.graft_call_device_count(t.api, &n))
+	return int(n), err
 }

@@ -24,18 +24,21 @@ import (
 const Compiled = true
 
 // table is one library: the CPU's, or the one that was opened.
-type table struct{ api *C.graft_api }
+type table struct {
+	api  *C.graft_api
+	file string // of the library; "" for what is compiled in
+}
 
 func newTable(api *C.graft_api, where string) (table, error) {
 	switch {
 	case api == nil:
 		return table{}, fmt.Errorf("%s: no function table", where)
 	case api.abi_major != C.GRAFT_ABI_MAJOR:
-		return table{}, fmt.Errorf("%s: ABI version %d, expected %d", where, api.abi_major, C.GRAFT_ABI_MAJOR)
+		return table{}, fmt.Errorf("%s: it has version %d.%d of the interface, this program needs %d.%d; use the library of the same release", where, api.abi_major, api.abi_minor, C.GRAFT_ABI_MAJOR, C.GRAFT_ABI_MINOR)
 	case api.struct_size < C.sizeof_graft_api:
-		return table{}, fmt.Errorf("%s: table of %d bytes, expected %d", where, api.struct_size, C.sizeof_graft_api)
+		return table{}, fmt.Errorf("%s: its table has %d bytes, this program needs %d; use the library of the same release", where, api.struct_size, C.sizeof_graft_api)
 	}
-	return table{api}, nil
+	return table{api, where}, nil
 }
 
 // errInvalid and errInternal are the codes that have no error of their own in
@@ -78,7 +81,7 @@ func CPU(o Options) bindings.Backend {
 		o.Threads = runtime.NumCPU() // cores that the process may use
 	}
 	o.Device = 0
-	return backend{table{C.graft_cpu_api()}, bindings.CPUProfile(o.Threads), o}
+	return backend{table{C.graft_cpu_api(), ""}, bindings.CPUProfile(o.Threads), o}
 }
 
 func (b backend) Profile() bindings.Profile { return b.profile }
@@ -88,6 +91,25 @@ func (b backend) info() (info C.graft_device_info, err error) {
 	info.struct_size = C.sizeof_graft_device_info
 	err = b.take(C.graft_call_device_info(b.api, C.int32_t(b.options.Device), &info))
 	return info, err
+}
+
+// Describe gives what the library says of its device, and the operations that
+// its table has.
+func (b backend) Describe() (bindings.Description, error) {
+	info, err := b.info()
+	if err != nil {
+		return bindings.Description{}, err
+	}
+	d := bindings.Description{
+		Name: C.GoString(&info.name[0]), Arch: C.GoString(&info.arch[0]), Driver: C.GoString(&info.driver[0]),
+		MemoryTotal: int64(info.memory_total), MemoryFree: int64(info.memory_free), Library: b.file,
+	}
+	for i := C.int(0); C.graft_operation(i) != nil; i++ {
+		if C.graft_has_operation(b.api, i) != 0 {
+			d.Operations = append(d.Operations, C.GoString(C.graft_operation(i)))
+		}
+	}
+	return d, nil
 }
 
 func (b backend) Info() string {

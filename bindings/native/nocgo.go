@@ -21,6 +21,9 @@ func CPU(o Options) bindings.Backend { return backend{bindings.CPUProfile(o.Thre
 // CUDA fails with an ErrUnavailable.
 func CUDA(o Options) (bindings.Backend, error) { return nil, errNoCgo }
 
+// CUDADevices fails with an ErrUnavailable.
+func CUDADevices() (int, error) { return 0, errNoCgo }
+
 // PluginVersion fails with an ErrUnavailable.
 func PluginVersion(path string) (major, minor int, err error) { return 0, 0, errNoCgo }
 

@@ -23,42 +23,26 @@ static inline graft_status* graft_call_capture_begin(const graft_api* a, graft_c
 static inline graft_status* graft_call_capture_end(const graft_api* a, graft_context* c, void** g) { return a->capture_end(c, g); }
 static inline graft_status* graft_call_graph_launch(const graft_api* a, graft_context* c, void* g) { return a->graph_launch(c, g); }
 static inline void graft_call_graph_destroy(const graft_api* a, graft_context* c, void* g) { a->graph_destroy(c, g); }
+static inline graft_status* graft_call_device_count(const graft_api* a, int32_t* n) { return a->device_count(n); }
 
 #define GRAFT_TRAMPOLINE(op) \
     static inline int graft_has_##op(const graft_api* a) { return a->op != 0; } \
     static inline graft_status* graft_call_##op(const graft_api* a, graft_context* c, const graft_##op##_args* args) { return a->op(c, args); }
-GRAFT_TRAMPOLINE(zero)
-GRAFT_TRAMPOLINE(cast)
-GRAFT_TRAMPOLINE(add)
-GRAFT_TRAMPOLINE(embedding)
-GRAFT_TRAMPOLINE(embedding_backward)
-GRAFT_TRAMPOLINE(scatter_rows)
-GRAFT_TRAMPOLINE(rms_norm)
-GRAFT_TRAMPOLINE(rms_norm_backward)
-GRAFT_TRAMPOLINE(linear)
-GRAFT_TRAMPOLINE(linear_backward)
-GRAFT_TRAMPOLINE(rope_table)
-GRAFT_TRAMPOLINE(rope)
-GRAFT_TRAMPOLINE(attention)
-GRAFT_TRAMPOLINE(attention_backward)
-GRAFT_TRAMPOLINE(swiglu)
-GRAFT_TRAMPOLINE(swiglu_backward)
-GRAFT_TRAMPOLINE(linear_cross_entropy)
-GRAFT_TRAMPOLINE(grad_norm)
-GRAFT_TRAMPOLINE(adamw)
-GRAFT_TRAMPOLINE(sample)
-GRAFT_TRAMPOLINE(activation)
-GRAFT_TRAMPOLINE(activation_backward)
-GRAFT_TRAMPOLINE(layer_norm)
-GRAFT_TRAMPOLINE(layer_norm_backward)
-GRAFT_TRAMPOLINE(pool)
-GRAFT_TRAMPOLINE(pool_backward)
-GRAFT_TRAMPOLINE(classification_loss)
-GRAFT_TRAMPOLINE(adamw8)
-GRAFT_TRAMPOLINE(dropout)
-GRAFT_TRAMPOLINE(weight_norm)
-GRAFT_TRAMPOLINE(magnitude)
-GRAFT_TRAMPOLINE(magnitude_backward)
+GRAFT_EACH_OP(GRAFT_TRAMPOLINE)
 #undef GRAFT_TRAMPOLINE
+
+// The names of the operations, NULL after the last one, and whether a table has each.
+#define GRAFT_NAME(op) #op,
+static inline const char* graft_operation(int i) {
+    static const char* const names[] = {GRAFT_EACH_OP(GRAFT_NAME) 0};
+    return names[i];
+}
+#undef GRAFT_NAME
+#define GRAFT_HAS(op) a->op != 0,
+static inline int graft_has_operation(const graft_api* a, int i) {
+    const int has[] = {GRAFT_EACH_OP(GRAFT_HAS)};
+    return has[i];
+}
+#undef GRAFT_HAS
 
 #endif

@@ -6,12 +6,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/graftlm/graft/go/config"
-	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/failure"
 )
 
@@ -62,30 +60,6 @@ func versionCommand() *cli.Command {
 			}
 			fmt.Printf("graft %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
-		},
-	}
-}
-
-func devicesCommand() *cli.Command {
-	return &cli.Command{
-		Name: "devices", Usage: "list devices, and why one is missing", Flags: []cli.Flag{jsonFlag()},
-		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			all := device.List()
-			if c.Bool("json") {
-				return printJSON(all)
-			}
-			w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-			for _, d := range all {
-				if d.Missing != "" {
-					fmt.Fprintf(w, "%s\tnot available: %s\n", d.Name, d.Missing)
-				} else {
-					fmt.Fprintf(w, "%s\t%s\n", d.Name, d.Info)
-				}
-			}
-			return w.Flush()
 		},
 	}
 }

@@ -40,7 +40,7 @@ func planCommand() *cli.Command {
 				return printJSON(map[string]any{
 					"bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
 					"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
-					"parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
+					"recomputed": run.Plan.Recomputed, "blocks": run.Plan.Blocks, "parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
 				})
 			}
 			describe(os.Stdout, run)
@@ -86,6 +86,9 @@ func describe(to io.Writer, r *graft.Run) {
 	}
 	if x.Saved > 0 {
 		fmt.Fprintf(w, "\tnf4 saves\t%s\t%d bytes against %s\n", size(x.Saved), x.Saved, r.Base.Types.Compute)
+	}
+	if p.Recomputed > 0 {
+		fmt.Fprintf(w, "recomputed\t%d of %d layers run again in the backward pass\n", p.Recomputed, p.Blocks)
 	}
 	fmt.Fprintf(w, "micro-step\t%.3g GFLOP for %d tokens, %d operations\n", p.FLOPs/1e9, p.Bucket.Tokens, p.Calls)
 	w.Flush()

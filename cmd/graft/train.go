@@ -20,7 +20,7 @@ func runFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		setFlag(),
 		&cli.StringFlag{Name: "device", Usage: "auto, cpu, cuda:N, pjrt:PLUGIN or reference; the same as --set device=…"},
-		&cli.StringFlag{Name: "memory", Usage: "refuse a plan beyond this, as 24GiB; the same as --set memory.limit=…"},
+		&cli.StringFlag{Name: "memory", Usage: "fit the plan into this, as 24GiB, or refuse it; the same as --set memory.limit=…"},
 		jsonFlag(),
 	}, more...)
 }

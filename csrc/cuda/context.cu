@@ -9,8 +9,6 @@
 namespace graft::cuda {
 
 namespace {
-constexpr int64_t kPinnedBytes = 4 << 20;
-
 long long print(int64_t n) { return n; }
 
 graft_status* wait(graft_context* c) {
@@ -44,7 +42,13 @@ graft_status* device_count(int32_t* count) {
     int n = 0;
     *count = 0;
     const cudaError_t e = cudaGetDeviceCount(&n);
-    if (e != cudaSuccess) return error(GRAFT_UNAVAILABLE, "no CUDA device: %s", cudaGetErrorString(e));
+    if (e != cudaSuccess) {
+        int driver = 0, runtime = 0;
+        cudaDriverGetVersion(&driver);
+        cudaRuntimeGetVersion(&runtime);
+        return error(GRAFT_UNAVAILABLE, "no CUDA device: %s (the driver is made for CUDA %d.%d, this library for %d.%d)",
+                     cudaGetErrorString(e), driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    }
     *count = n;
     return nullptr;
 }
@@ -79,6 +83,8 @@ void context_destroy(graft_context* c) {
     }
     if (c->cublaslt) c->cublaslt_destroy(c->cublaslt);
     if (c->workspace) cudaFree(c->workspace);
+    for (cudaEvent_t event : c->copied)
+        if (event) cudaEventDestroy(event);
     if (c->pinned) cudaFreeHost(c->pinned);
     delete c;
 }
@@ -98,7 +104,10 @@ graft_status* fill(graft_context* c, const graft_context_options* o) {
     if (c->arch < 80) return error(GRAFT_UNAVAILABLE, "%.99s is sm_%d; sm_80 or later is needed", properties.name, c->arch);
     GRAFT_TRY(check(cudaSetDevice(o->device), "selecting the device"));
     GRAFT_TRY(check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
-    GRAFT_TRY(check(cudaMallocHost(&c->pinned, kPinnedBytes), "pinned staging"));
+    GRAFT_TRY(check(cudaMallocHost(reinterpret_cast<void**>(&c->pinned), graft_context::kBlocks * graft_context::kBlockBytes),
+                    "pinned staging"));
+    for (cudaEvent_t& event : c->copied)
+        GRAFT_TRY(check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event"));
     if (o->workspace_bytes <= 0) return nullptr;
     c->workspace_bytes = o->workspace_bytes;
     return check(cudaMalloc(&c->workspace, size_t(o->workspace_bytes)), "workspace");
@@ -127,13 +136,32 @@ graft_status* allocate(graft_context*, void** out, int64_t bytes) {
     return error(GRAFT_RESOURCE_EXHAUSTED, "no %lld bytes of device memory", print(bytes));
 }
 
+namespace {
+// The next pinned block, once its last copy is done.
+graft_status* take_block(graft_context* c, char** data, cudaEvent_t* event) {
+    const int i = c->next_block;
+    c->next_block = (i + 1) % graft_context::kBlocks;
+    *data = c->pinned + i * graft_context::kBlockBytes;
+    *event = c->copied[i];
+    const cudaError_t e = cudaEventSynchronize(*event);
+    return e == cudaSuccess ? nullptr : error(GRAFT_INTERNAL, "%s, at or before %s", cudaGetErrorString(e), c->last);
+}
+int64_t part_of(int64_t bytes) { return bytes < graft_context::kBlockBytes ? bytes : graft_context::kBlockBytes; }
+}  // namespace
+
+// The source may change when this returns, though the copy may not have begun:
+// what is launched after it comes after it. So a step can be staged while the
+// one before it runs, and a file read while its beginning is on the way.
 graft_status* upload(graft_context* c, void* dst, const void* src, int64_t bytes) {
-    for (int64_t done = 0; done < bytes;) {  // the pinned block is free again after each wait
-        const int64_t part = bytes - done < kPinnedBytes ? bytes - done : kPinnedBytes;
-        std::memcpy(c->pinned, static_cast<const char*>(src) + done, size_t(part));
-        GRAFT_TRY(check(cudaMemcpyAsync(static_cast<char*>(dst) + done, c->pinned, size_t(part), cudaMemcpyHostToDevice,
-                                        c->stream), "copy to the device"));
-        GRAFT_TRY(wait(c));
+    for (int64_t done = 0; done < bytes;) {
+        const int64_t part = part_of(bytes - done);
+        char* block;
+        cudaEvent_t event;
+        GRAFT_TRY(take_block(c, &block, &event));
+        std::memcpy(block, static_cast<const char*>(src) + done, size_t(part));
+        GRAFT_TRY(check(cudaMemcpyAsync(static_cast<char*>(dst) + done, block, size_t(part), cudaMemcpyHostToDevice, c->stream),
+                        "copy to the device"));
+        GRAFT_TRY(check(cudaEventRecord(event, c->stream), "event"));
         done += part;
     }
     return nullptr;
@@ -142,11 +170,14 @@ graft_status* upload(graft_context* c, void* dst, const void* src, int64_t bytes
 graft_status* download(graft_context* c, void* dst, const void* src, int64_t bytes) {
     if (bytes <= 0) return wait(c);
     for (int64_t done = 0; done < bytes;) {
-        const int64_t part = bytes - done < kPinnedBytes ? bytes - done : kPinnedBytes;
-        GRAFT_TRY(check(cudaMemcpyAsync(c->pinned, static_cast<const char*>(src) + done, size_t(part),
-                                        cudaMemcpyDeviceToHost, c->stream), "copy from the device"));
+        const int64_t part = part_of(bytes - done);
+        char* block;
+        cudaEvent_t event;
+        GRAFT_TRY(take_block(c, &block, &event));
+        GRAFT_TRY(check(cudaMemcpyAsync(block, static_cast<const char*>(src) + done, size_t(part), cudaMemcpyDeviceToHost, c->stream),
+                        "copy from the device"));
         GRAFT_TRY(wait(c));
-        std::memcpy(static_cast<char*>(dst) + done, c->pinned, size_t(part));
+        std::memcpy(static_cast<char*>(dst) + done, block, size_t(part));
         done += part;
     }
     return nullptr;

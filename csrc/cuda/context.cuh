@@ -16,7 +16,13 @@ struct graft_context {
     cudaStream_t stream = nullptr;
     void* workspace = nullptr;
     int64_t workspace_bytes = 0;
-    void* pinned = nullptr;  // staging for uploads and downloads
+    // Pinned blocks that copies go through in turn, each with the event of the
+    // copy that was the last to use it.
+    static constexpr int kBlocks = 8;
+    static constexpr int64_t kBlockBytes = 1 << 20;
+    char* pinned = nullptr;
+    cudaEvent_t copied[kBlocks] = {};
+    int next_block = 0;
     void* cublaslt = nullptr;  // its handle, once a product went there
     void (*cublaslt_destroy)(void*) = nullptr;
     const char* last = "";   // the operation that was issued last

@@ -57,73 +57,153 @@ cudaError_t report() {
   return cudaErrorLaunchFailure;
 }
 
+// A variable of the environment as a number, so that a test can ask for another
+// device than there is.
+long long setting(const char* name, long long otherwise) {
+  const char* text = std::getenv(name);
+  return text && *text ? std::atoll(text) : otherwise;
+}
+
+size_t memory() { return static_cast<size_t>(setting("GRAFT_SHIM_MEMORY", kMemory)); }
+
+// Calls of the runtime are written to the file GRAFT_SHIM_LOG, a line each.
+template <class... Arguments> void note(const char* format, Arguments... arguments) {
+  const char* path = std::getenv("GRAFT_SHIM_LOG");
+  if (!path || !*path) return;
+  if (FILE* file = std::fopen(path, "a")) {
+    std::fprintf(file, format, arguments...);
+    std::fputc('\n', file);
+    std::fclose(file);
+  }
+}
+
+int capturing = 0;                // streams that do
+std::map<void*, size_t> live;     // allocations of the device and pinned ones
+size_t in_use = 0;                // bytes of the device
+long long allocations = 0;        // since GRAFT_SHIM_FAIL changed
+
+// Whether an allocation is to fail: the one of that number that GRAFT_SHIM_FAIL
+// names, counted from 1, and any beyond the memory. Allocating during a capture
+// is an error of its own.
+cudaError_t may_allocate(size_t size) {
+  static long long failing = 0;
+  const long long wanted = setting("GRAFT_SHIM_FAIL", 0);
+  if (wanted != failing) allocations = 0, failing = wanted;
+  if (capturing) return cudaErrorStreamCaptureUnsupported;
+  if (++allocations == wanted || size > memory() - std::min(memory(), in_use)) return cudaErrorMemoryAllocation;
+  return cudaSuccess;
+}
+
+// Runs what a stream has to do up to a task of its own.
+void run(Stream* stream, uint64_t until) {
+  while (stream->done < until && !stream->tasks.empty()) {
+    const Task task = std::move(stream->tasks.front());
+    stream->tasks.pop_front();
+    ++stream->done;
+    task();
+  }
+}
+
 }  // namespace
 
 void submit(Stream* stream, Task task) {
-  if (stream) {
-    stream->tasks.push_back(std::move(task));
-  } else {
-    std::lock_guard<std::mutex> lock(one_at_a_time());
-    task();
+  std::lock_guard<std::mutex> lock(one_at_a_time());
+  if (!stream) return task();
+  stream->tasks.push_back(std::move(task));
+  ++stream->issued;
+  if (stream->capturing) return;
+  const char* order = std::getenv("GRAFT_SHIM_STREAM");
+  if (order && !std::strcmp(order, "early")) run(stream, stream->issued);
+  if (order && !std::strcmp(order, "random")) {
+    static uint64_t state = 1;
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    run(stream, stream->done + (state >> 33) % 4);
   }
 }
 
 cudaError_t wait(Stream* stream) {
   if (stream && stream->capturing) return cudaErrorStreamCaptureInvalidated;
   std::lock_guard<std::mutex> lock(one_at_a_time());
-  if (stream) {
-    for (const Task& task : stream->tasks) task();
-    stream->tasks.clear();
-  }
+  note("cudaStreamSynchronize");
+  if (stream) run(stream, stream->issued);
   return report();
 }
 
 }  // namespace graft_shim
 
+using graft_shim::Event;
 using graft_shim::Graph;
 using graft_shim::Stream;
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = 0;
+  int version = 0;
+  cudaDriverGetVersion(&version);
+  if (version < CUDART_VERSION) return cudaErrorInsufficientDriver;
+  *count = static_cast<int>(graft_shim::setting("GRAFT_SHIM_DEVICES", 1));
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return cudaErrorInvalidDevice;
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess || device < 0 || device >= count) return cudaErrorInvalidDevice;
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "host emulation");
-  properties->totalGlobalMem = graft_shim::kMemory;
-  properties->major = 9;
+  properties->totalGlobalMem = graft_shim::memory();
+  properties->major = static_cast<int>(graft_shim::setting("GRAFT_SHIM_ARCH", 90) / 10);
+  properties->minor = static_cast<int>(graft_shim::setting("GRAFT_SHIM_ARCH", 90) % 10);
   properties->multiProcessorCount = 4;
   return cudaSuccess;
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 0;
+  *version = static_cast<int>(graft_shim::setting("GRAFT_SHIM_DRIVER", CUDART_VERSION));
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  return device >= 0 && device < graft_shim::setting("GRAFT_SHIM_DEVICES", 1) ? cudaSuccess : cudaErrorInvalidDevice;
+}
 
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
-  *free_bytes = *total_bytes = graft_shim::kMemory;
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  *total_bytes = graft_shim::memory();
+  *free_bytes = *total_bytes - std::min(*total_bytes, graft_shim::in_use);
   return cudaSuccess;
 }
 
-cudaError_t cudaMalloc(void** pointer, size_t size) {
+namespace {
+cudaError_t allocate(bool pinned, void** pointer, size_t size) {
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
   *pointer = nullptr;
-  if (size > graft_shim::kMemory) return cudaErrorMemoryAllocation;
+  const cudaError_t error = graft_shim::may_allocate(pinned ? 0 : size);
+  if (error != cudaSuccess) return error;
   if (size >= graft_shim::kMapped) {
-    std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
     *pointer = graft_shim::map_poison(size);
-    return *pointer ? cudaSuccess : cudaErrorMemoryAllocation;
+    if (!*pointer) return cudaErrorMemoryAllocation;
+  } else {
+    if (posix_memalign(pointer, 256, size)) return cudaErrorMemoryAllocation;
+    std::memset(*pointer, 0xff, size);
   }
-  if (posix_memalign(pointer, 256, size)) return cudaErrorMemoryAllocation;
-  std::memset(*pointer, 0xff, size);
+  graft_shim::note("%s %zu", pinned ? "cudaMallocHost" : "cudaMalloc", size);
+  graft_shim::live[*pointer] = size;
+  if (!pinned) graft_shim::in_use += size;
   return cudaSuccess;
 }
-cudaError_t cudaFree(void* pointer) {
+
+cudaError_t release(bool pinned, void* pointer) {
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  if (!pointer) return cudaSuccess;
+  const auto known = graft_shim::live.find(pointer);
+  if (known == graft_shim::live.end()) return cudaErrorInvalidValue;
+  if (!pinned) graft_shim::in_use -= known->second;
+  graft_shim::note("%s %zu", pinned ? "cudaFreeHost" : "cudaFree", known->second);
+  graft_shim::live.erase(known);
   const auto mapped = graft_shim::mappings().find(pointer);
   if (mapped == graft_shim::mappings().end()) {
     std::free(pointer);
@@ -133,13 +213,24 @@ cudaError_t cudaFree(void* pointer) {
   }
   return cudaSuccess;
 }
-cudaError_t cudaMallocHost(void** pointer, size_t size) { return cudaMalloc(pointer, size); }
-cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
+
+// Streams, events and graphs are counted in the log as allocations are.
+template <class T> T* create(const char* what, T* object) {
+  graft_shim::note("%s", what);
+  return object;
+}
+}  // namespace
+
+cudaError_t cudaMalloc(void** pointer, size_t size) { return allocate(false, pointer, size); }
+cudaError_t cudaFree(void* pointer) { return release(false, pointer); }
+cudaError_t cudaMallocHost(void** pointer, size_t size) { return allocate(true, pointer, size); }
+cudaError_t cudaFreeHost(void* pointer) { return release(true, pointer); }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t size, cudaMemcpyKind kind) {
   return cudaMemcpyAsync(to, from, size, kind, nullptr);
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cudaMemcpyKind kind, cudaStream_t stream) {
+  graft_shim::note("cudaMemcpyAsync %s %zu", kind == cudaMemcpyHostToDevice ? "up" : kind == cudaMemcpyDeviceToHost ? "down" : "within", size);
   graft_shim::submit(stream, [=] { if (size) std::memcpy(to, from, size); });
   return cudaSuccess;
 }
@@ -151,32 +242,72 @@ cudaError_t cudaMemset2DAsync(void* to, size_t pitch, int value, size_t width, s
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new Stream;
+  *stream = create("cudaStreamCreate", new Stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  graft_shim::note("cudaStreamDestroy");
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return graft_shim::wait(stream); }
 
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = create("cudaEventCreate", new Event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  graft_shim::note("cudaEventDestroy");
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  *event = {stream, stream->issued};
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (!event->stream) return cudaSuccess;
+  if (event->stream->capturing) return cudaErrorStreamCaptureInvalidated;
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  if (event->stream->done < event->after) graft_shim::note("cudaEventSynchronize");  // one that waits
+  graft_shim::run(event->stream, event->after);
+  return graft_shim::report();
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (!event->stream || event->stream == stream) return cudaSuccess;
+  const Event at = *event;
+  graft_shim::submit(stream, [at] { graft_shim::run(at.stream, at.after); });
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  const cudaError_t error = graft_shim::wait(stream);
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  graft_shim::run(stream, stream->issued);  // the recording holds the stream's tasks alone
   stream->capturing = true;
-  return error;
+  ++graft_shim::capturing;
+  return graft_shim::report();
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream->capturing) return cudaErrorInvalidValue;
-  *graph = new Graph{std::move(stream->tasks)};
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  *graph = new Graph{{stream->tasks.begin(), stream->tasks.end()}};
   stream->tasks.clear();
+  stream->done = stream->issued;
   stream->capturing = false;
+  --graft_shim::capturing;
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = nullptr;
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  const cudaError_t error = graft_shim::may_allocate(0);
+  if (error != cudaSuccess) return error;
+  graft_shim::note("cudaGraphInstantiate %zu", graph->tasks.size());
   *exec = new Graph(*graph);
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  graft_shim::note("cudaGraphLaunch %zu", exec->tasks.size());
   for (const graft_shim::Task& task : exec->tasks) graft_shim::submit(stream, task);
   return cudaSuccess;
 }
@@ -185,6 +316,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  graft_shim::note("cudaGraphExecDestroy");
   delete exec;
   return cudaSuccess;
 }
@@ -197,6 +329,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaSuccess: return "no error";
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorNotReady: return "not ready";
     case cudaErrorNotSupported: return "not supported";

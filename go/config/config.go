@@ -108,7 +108,7 @@ type Optim struct {
 // Memory is what the run may use.
 type Memory struct {
 	Limit         Size   `yaml:"limit" default:"auto" aka:"max_memory" doc:"auto is what the device has free; else as 24GiB. A plan beyond it is refused."`
-	Checkpointing string `yaml:"checkpointing" default:"none" enum:"none|full" aka:"gradient_checkpointing" doc:"full recomputes each layer in the backward pass instead of keeping it."`
+	Checkpointing string `yaml:"checkpointing" default:"auto" enum:"none|full|auto" aka:"gradient_checkpointing" doc:"full runs each layer again in the backward pass instead of keeping it, auto as few as make the plan fit memory.limit. The step is the same to the bit."`
 }
 
 // Eval is the evaluation during the run.

@@ -1,6 +1,6 @@
 // Package device opens devices by name:
 //
-//	auto         the CPU, or a GPU if there is one
+//	auto         the GPU with the most free memory, or the CPU where there is none
 //	cpu          the native CPU backend
 //	cuda:0       a GPU, through libgraft_cuda.so
 //	pjrt:/path/to/plugin.so[?option=value]   an accelerator with a PJRT plugin
@@ -11,6 +11,7 @@
 package device
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ func Open(name string, threads int) (bindings.Backend, error) {
 	kind, rest, _ := strings.Cut(name, ":")
 	switch kind {
 	case "", "auto":
-		if b, err := native.CUDA(native.Options{}); err == nil {
+		if b := best(gpus()); b != nil {
 			return b, nil
 		}
 		return cpu(threads)
@@ -75,24 +76,72 @@ func cpu(threads int) (bindings.Backend, error) {
 
 // Entry is a device that is there, or one that is not and why.
 type Entry struct {
-	Name    string `json:"name"`
-	Info    string `json:"info,omitempty"`
-	Missing string `json:"missing,omitempty"`
+	Name        string                `json:"name"`
+	Info        string                `json:"info,omitempty"`
+	Description *bindings.Description `json:"description,omitempty"` // of native devices
+	Missing     string                `json:"missing,omitempty"`
+}
+
+// entry tells of a backend.
+func entry(name string, b bindings.Backend) Entry {
+	e := Entry{Name: name, Info: b.Info()}
+	if d, ok := b.(bindings.Describer); ok {
+		if x, err := d.Describe(); err != nil {
+			return Entry{Name: name, Missing: err.Error()}
+		} else {
+			e.Description = &x
+		}
+	}
+	return e
 }
 
 // List tells what is there.
 func List() []Entry {
 	var all []Entry
 	if native.Compiled {
-		all = append(all, Entry{Name: "cpu", Info: native.CPU(native.Options{}).Info()})
+		all = append(all, entry("cpu", native.CPU(native.Options{})))
 	} else {
 		all = append(all, Entry{Name: "cpu", Missing: "this build has no native code (CGO_ENABLED=0)"})
 	}
-	if b, err := native.CUDA(native.Options{}); err == nil {
-		all = append(all, Entry{Name: "cuda:0", Info: b.Info()})
-	} else {
+	n, err := native.CUDADevices()
+	if err != nil {
 		all = append(all, Entry{Name: "cuda:0", Missing: err.Error()})
+	}
+	for i := range n {
+		name := fmt.Sprintf("cuda:%d", i)
+		if b, err := native.CUDA(native.Options{Device: i}); err != nil {
+			all = append(all, Entry{Name: name, Missing: err.Error()})
+		} else {
+			all = append(all, entry(name, b))
+		}
 	}
 	all = append(all, listPJRT()...)
 	return append(all, Entry{Name: "reference", Info: reference.New(reference.Float32).Info()})
+}
+
+// gpus are those that can be used.
+func gpus() (all []bindings.Backend) {
+	n, _ := native.CUDADevices()
+	for i := range n {
+		if b, err := native.CUDA(native.Options{Device: i}); err == nil {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// best is the GPU with the most free memory, the first of equals; nil where
+// there is none.
+func best(all []bindings.Backend) (chosen bindings.Backend) {
+	var most int64
+	for _, b := range all {
+		d, ok := b.(bindings.Describer)
+		if !ok {
+			continue
+		}
+		if x, err := d.Describe(); err == nil && (chosen == nil || x.MemoryFree > most) {
+			chosen, most = b, x.MemoryFree
+		}
+	}
+	return chosen
 }

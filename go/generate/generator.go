@@ -16,7 +16,7 @@ type Generator struct {
 	*layout
 	dev      bindings.Device
 	planned  Bytes
-	programs map[program]bindings.Program
+	programs plan.Programs[program]
 	slots    []slot
 }
 
@@ -49,7 +49,7 @@ func Open(ctx context.Context, b bindings.Backend, o Options) (*Generator, error
 	}
 	g := &Generator{
 		layout: place(o, b.Profile(), bindings.NewBoundedMemory(planned.Plan)),
-		dev:    dev, planned: planned, programs: map[program]bindings.Program{}, slots: make([]slot, o.Sequences),
+		dev:    dev, planned: planned, programs: plan.Programs[program]{}, slots: make([]slot, o.Sequences),
 	}
 	if err := g.load(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -165,15 +165,7 @@ func (g *Generator) Used() bindings.Plan {
 }
 
 func (g *Generator) launch(key program, run func(bindings.Ops)) error {
-	p, ok := g.programs[key]
-	if !ok {
-		var err error
-		if p, err = g.dev.Prepare(key.name, run); err != nil {
-			return err
-		}
-		g.programs[key] = p
-	}
-	return p.Launch()
+	return g.programs.Launch(g.dev, key, key.name, run)
 }
 
 // keepFilters closes the sampling programs of other filters, so that their
@@ -191,10 +183,5 @@ func (g *Generator) keepFilters(f filters) error {
 
 // Close releases the programs and the device.
 func (g *Generator) Close() error {
-	var all []error
-	for _, p := range g.programs {
-		all = append(all, p.Close())
-	}
-	g.programs = nil
-	return errors.Join(append(all, g.dev.Close())...)
+	return errors.Join(g.programs.Close(), g.dev.Close())
 }

@@ -36,13 +36,12 @@ func (m *Model) Body() nn.Body {
 // Linears lists the linear layers of all blocks.
 func (m *Model) Linears() []*nn.Linear { return m.Body().Linears() }
 
-// SetRecompute says whether blocks keep only their inputs.
-func (m *Model) SetRecompute(on bool) {
+// Blocks is their number.
+func (m *Model) Blocks() int {
 	if m.Encoder != nil {
-		m.Encoder.Recompute = on
-	} else {
-		m.Decoder.Recompute = on
+		return len(m.Encoder.Blocks)
 	}
+	return len(m.Decoder.Blocks)
 }
 
 // Virtual is the number of positions that virtual tokens take before the first

@@ -19,6 +19,7 @@ type Batch struct {
 	Freq                   bindings.Tensor // [dim/2] float: rotary frequencies
 	Virtual, Slots         bindings.Tensor // [n·k] i32: rows of the k virtual tokens of each sequence, and their numbers; absent without a prompt
 	Training               bool            // dropout is on
+	Recompute              int             // blocks from the lowest that keep only their inputs, and run again in the backward pass
 	Values                 bindings.Tensor // [n, C] float: what a sequence should give, of several labels or numbers
 	Features               bindings.Tensor // [n, h] float: the pooled rows of a frozen body
 	Output                 bindings.Tensor // [n, ·] float: what each sequence gives, where the host asks for it

@@ -46,7 +46,7 @@ func (b *Block) save(r Reading, x bindings.Tensor, in Batch) *blockState {
 }
 
 // forward writes the residual stream after the block to y; layer is the
-// block's number, for the cache.
+// block's number, for the cache. y may be absent.
 func (b *Block) forward(r Reading, y, x bindings.Tensor, in Batch, c *shared, layer int) *blockState {
 	s := b.save(r, x, in)
 	defer r.Release(r.Mark())
@@ -60,6 +60,10 @@ func (b *Block) forward(r Reading, y, x bindings.Tensor, in Batch, c *shared, la
 
 	n2 := r.temporary(s.n2, x.Shape.Dims()...)
 	b.PostNorm.forwardAdd(r, n2, s.post.x, s.post.rstd, x, out)
+	if !y.Valid() {
+		b.MLP.again(r, &s.mlp, out, n2)
+		return s
+	}
 	b.MLP.forward(r, &s.mlp, out, n2)
 	r.Add(y, s.post.x, out)
 	return s

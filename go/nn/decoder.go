@@ -12,7 +12,6 @@ type Decoder struct {
 	Head          *Param // [V, h]; Embed itself where they are tied
 	Rotary        int    // elements of a head that rotate
 	RotaryScale   float64
-	Recompute     bool // keep only the inputs of blocks, and run them again
 	Prompt        *Prompt
 	Prefix        *Prefix
 }
@@ -97,7 +96,7 @@ func (d *Decoder) Through(r Reading, in Batch, top func(x, dx bindings.Tensor)) 
 	c := d.shared(r, in)
 	dres, dall := d.stream(r, in)
 	x := d.embed(r, in, c)
-	through[*blockState](r, d.Blocks, d.Recompute, dres, x, in, c, d.Embed.Trainable || d.Prompt.Trains(), func(x bindings.Tensor, wanted bool) {
+	through[*blockState](r, d.Blocks, dres, x, in, c, d.Embed.Trainable || d.Prompt.Trains(), func(x bindings.Tensor, wanted bool) {
 		d.output(r, dres, x, wanted, top)
 	})
 	if d.Embed.Trainable {

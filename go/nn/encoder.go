@@ -11,7 +11,6 @@ type Encoder struct {
 	Words, Places, Kinds *Param // [V, h], [positions, h], [types, h]
 	Norm                 *LayerNorm
 	Blocks               []*EncoderBlock
-	Recompute            bool // keep only the inputs of blocks, and run them again
 }
 
 // Linears lists the linear layers of all blocks.
@@ -69,7 +68,7 @@ func (e *Encoder) Through(r Reading, in Batch, top func(x, dx bindings.Tensor)) 
 	defer r.Release(r.Mark())
 	dres, x := r.New(in.IDs.Len(), e.Hidden), r.New(in.IDs.Len(), e.Hidden)
 	s := e.embed(r, x, in)
-	through[*encoderState](r, e.Blocks, e.Recompute, dres, x, in, nil, e.below(), func(x bindings.Tensor, wanted bool) {
+	through[*encoderState](r, e.Blocks, dres, x, in, nil, e.below(), func(x bindings.Tensor, wanted bool) {
 		if wanted {
 			top(x, dres)
 		} else {
@@ -135,6 +134,7 @@ func (b *EncoderBlock) forward(r Reading, y, x bindings.Tensor, in Batch, c *sha
 		lup: b.Up.save(r, t, in), down: b.Down.save(r, t, in), last: layerNormState{r.Like(x), r.Stat(t), r.Stat(t)},
 	}
 	defer r.Release(r.Mark())
+	y = r.temporary(y, x.Shape.Dims()...)
 	out := r.Like(x)
 	mark := r.Mark()
 	b.Attention.forward(r, &s.attn, out, x, in, c, i)

@@ -31,6 +31,21 @@ func (m *MLP) forward(r Reading, s *mlpState, y, x bindings.Tensor) {
 	m.Down.forward(r, &s.ldown, y, act)
 }
 
+// again is forward where only what it keeps is wanted: what an adapter of the
+// down projection keeps comes with its product, which goes to temporary then.
+func (m *MLP) again(r Reading, s *mlpState, temporary, x bindings.Tensor) {
+	if len(m.Down.Adapters) > 0 {
+		m.forward(r, s, temporary, x)
+		return
+	}
+	m.Gate.forward(r, &s.lgate, s.gate, x)
+	m.Up.forward(r, &s.lup, s.up, x)
+	if s.act.Valid() {
+		r.SwiGLU(s.act, s.gate, s.up)
+		s.ldown.X = s.act
+	}
+}
+
 // backward writes dx, unless it is not valid. It overwrites what was saved.
 func (m *MLP) backward(r Reading, s mlpState, dx, dy bindings.Tensor) {
 	defer r.Release(r.Mark())

@@ -6,7 +6,8 @@ import "github.com/graftlm/graft/bindings"
 type layer[S any] interface {
 	// Trains reports whether anything in the block is trained.
 	Trains() bool
-	// forward writes the residual stream after block i to y.
+	// forward writes the residual stream after block i to y. Where y is not
+	// valid it computes only what the backward pass reads.
 	forward(r Reading, y, x bindings.Tensor, in Batch, c *shared, i int) S
 	// backward turns dres, the gradient of the block's output, into that of its
 	// input, in place. In the lowest block it stops at the block's own
@@ -30,9 +31,12 @@ func lowest[S any, L layer[S]](blocks []L, below bool) int {
 
 // through runs the blocks over x, lets top turn their output into the gradient
 // dres of it, where wanted, and runs them backward, which leaves the gradient
-// of x in dres if something below trains. With recompute only the inputs of
-// blocks are kept, and each block runs again.
-func through[S any, L layer[S]](r Reading, blocks []L, recompute bool, dres, x bindings.Tensor, in Batch, c *shared, below bool,
+// of x in dres if something below trains.
+//
+// Of the blocks below in.Recompute only the inputs are kept, and each runs again
+// (arXiv 1604.06174), with the same dropout masks and so to the same bits. They
+// are the lowest because what the others keep is free again when they run.
+func through[S any, L layer[S]](r Reading, blocks []L, dres, x bindings.Tensor, in Batch, c *shared, below bool,
 	top func(x bindings.Tensor, wanted bool)) {
 	first, frozen := lowest[S](blocks, below), in
 	frozen.Training = false
@@ -45,16 +49,16 @@ func through[S any, L layer[S]](r Reading, blocks []L, recompute bool, dres, x b
 		y := r.Like(x)
 		marks[i], inputs[i] = r.Mark(), x
 		states[i] = blocks[i].forward(r, y, x, in, c, i)
-		if recompute {
+		if i < in.Recompute {
 			r.Release(marks[i])
 		}
 		x = y
 	}
 	top(x, first < n || below)
 	for i := n - 1; i >= first; i-- {
-		if recompute {
+		if i < in.Recompute {
 			r.Order(dres, inputs[i])
-			states[i] = blocks[i].forward(r, r.Like(inputs[i]), inputs[i], in, c, i)
+			states[i] = blocks[i].forward(r, bindings.Tensor{}, inputs[i], in, c, i)
 		}
 		blocks[i].backward(r, states[i], dres, in, c, i == first && !below)
 		r.Release(marks[i])

@@ -26,6 +26,9 @@ type Job struct {
 	Hyper   nn.Hyper
 	Train   []nn.Bucket // of training micro-batches
 	Eval    []nn.Bucket // of evaluation micro-batches
+	// Recompute is how many blocks of a training micro-batch keep only their
+	// inputs (nn.Batch); see Checkpoint. A bucket that is not there keeps all.
+	Recompute map[nn.Bucket]int
 }
 
 // Placed is a job with a place for each of its tensors.
@@ -72,7 +75,9 @@ func (p *Placed) ClearLoss(ops bindings.Ops) { ops.Zero(p.Report.Loss()) }
 // Micro is a micro-batch of a training step.
 func (p *Placed) Micro(b nn.Bucket) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
-		nn.Micro(p.Reading(ops), p.Model.Objective, p.Model.Params, p.Report, p.Staging.Batch(b))
+		in := p.Staging.Batch(b)
+		in.Recompute = p.Recompute[b]
+		nn.Micro(p.Reading(ops), p.Model.Objective, p.Model.Params, p.Report, in)
 	}
 }
 
@@ -106,6 +111,8 @@ type Plan struct {
 	FLOPs  float64
 	Bucket nn.Bucket // the largest
 	Calls  int       // operations of that micro-batch
+	// Recomputed is how many of the Blocks run again in its backward pass.
+	Recomputed, Blocks int
 }
 
 // Parts are the bytes by what they hold. They add up to the total of Bytes.
@@ -141,7 +148,7 @@ func (j Job) Count() (Plan, error) {
 			return p, err
 		}
 		if d.Flops > p.FLOPs {
-			p.FLOPs, p.Bucket, p.Calls = d.Flops, b, d.Ops()
+			p.FLOPs, p.Bucket, p.Calls, p.Recomputed = d.Flops, b, d.Ops(), j.Recompute[b]
 		}
 	}
 	if len(j.Train) > 0 {
@@ -156,6 +163,7 @@ func (j Job) Count() (Plan, error) {
 			return p, err
 		}
 	}
+	p.Blocks = j.Model.Blocks()
 	p.Bytes = mem.Peak()
 	p.Bytes[bindings.Workspace] = j.Profile.WorkspaceBytes
 	p.Parts = placed.parts(p.Bytes)

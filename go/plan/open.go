@@ -11,11 +11,48 @@ import (
 // whether the device is missing or too small.
 func Open(b bindings.Backend, p bindings.Plan) (bindings.Device, error) {
 	dev, err := b.Open(p)
+	if errors.Is(err, bindings.ErrOutOfMemory) {
+		return nil, failure.Memory("%s cannot give the planned %d bytes: %w", b.Info(), p.Total(), err)
+	}
+	if err != nil {
+		return nil, fault(err)
+	}
+	return dev, nil
+}
+
+// Programs are those that a device prepared, by what tells them apart.
+type Programs[K comparable] map[K]bindings.Program
+
+// Launch runs a program, which is prepared the first time.
+func (all Programs[K]) Launch(dev bindings.Device, key K, name string, program func(bindings.Ops)) error {
+	p, ok := all[key]
+	if !ok {
+		var err error
+		if p, err = dev.Prepare(name, program); err != nil {
+			return fault(err)
+		}
+		all[key] = p
+	}
+	return fault(p.Launch())
+}
+
+// Close releases them.
+func (all Programs[K]) Close() error {
+	var failed []error
+	for key, p := range all {
+		failed = append(failed, p.Close())
+		delete(all, key)
+	}
+	return errors.Join(failed...)
+}
+
+// fault gives the failure of a device its kind: a graph takes memory too.
+func fault(err error) error {
 	switch {
 	case errors.Is(err, bindings.ErrOutOfMemory):
-		return nil, failure.Memory("%s cannot give the planned %d bytes: %w", b.Info(), p.Total(), err)
+		return failure.As(failure.ErrMemory, err)
 	case errors.Is(err, bindings.ErrUnavailable):
-		return nil, failure.As(failure.ErrUnavailable, err)
+		return failure.As(failure.ErrUnavailable, err)
 	}
-	return dev, err
+	return err
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"math"
 
 	"github.com/graftlm/graft/bindings"
@@ -18,7 +19,7 @@ type Engine struct {
 	*plan.Placed
 	dev      bindings.Device
 	planned  bindings.Plan
-	programs map[program]bindings.Program
+	programs plan.Programs[program]
 	seed     uint64
 }
 
@@ -53,7 +54,7 @@ func NewEngine(b bindings.Backend, j plan.Job, seed uint64) (*Engine, error) {
 	}
 	return &Engine{
 		Placed: j.Place(bindings.NewBoundedMemory(p.Bytes)),
-		dev:    dev, planned: p.Bytes, programs: map[program]bindings.Program{}, seed: seed,
+		dev:    dev, planned: p.Bytes, programs: plan.Programs[program]{}, seed: seed,
 	}, nil
 }
 
@@ -234,16 +235,7 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 }
 
 func (e *Engine) launch(name string, b nn.Bucket, run func(bindings.Ops)) error {
-	key := program{name, b}
-	p, ok := e.programs[key]
-	if !ok {
-		var err error
-		if p, err = e.dev.Prepare(name, run); err != nil {
-			return err
-		}
-		e.programs[key] = p
-	}
-	return p.Launch()
+	return e.programs.Launch(e.dev, program{name, b}, name, run)
 }
 
 func (e *Engine) download() (Report, error) {
@@ -283,11 +275,7 @@ func (e *Engine) SetValues(values map[string][]float32) error {
 
 // Close releases the programs and the device.
 func (e *Engine) Close() error {
-	for _, p := range e.programs {
-		p.Close()
-	}
-	e.programs = nil
-	return e.dev.Close()
+	return errors.Join(e.programs.Close(), e.dev.Close())
 }
 
 // Perplexity is e to the loss.

@@ -75,16 +75,26 @@ func batchFor(seed uint64, m *model.Model) data.MicroBatch {
 
 func open(t *testing.T, b bindings.Backend, types nn.Types, config string, m method.Method) *train.Engine {
 	t.Helper()
+	return openJob(t, b, types, config, m, batchFor, nil)
+}
+
+// openJob is open for other batches, and a job that change changes.
+func openJob(t *testing.T, b bindings.Backend, types nn.Types, config string, m method.Method, batch func(uint64, *model.Model) data.MicroBatch, change func(*plan.Job)) *train.Engine {
+	t.Helper()
 	c, err := model.ParseConfig("config.json", []byte(config))
 	require.NoError(t, err)
 	md := model.New(c)
 	require.NoError(t, m.Attach(md, 7))
-	b1 := batchFor(1, md)
+	b1 := batch(1, md)
 	bucket := nn.Bucket{Tokens: len(b1.IDs), Sequences: len(b1.Cu) - 1, Targets: len(b1.Rows)}
-	e, err := train.NewEngine(b, plan.Job{
+	j := plan.Job{
 		Model: md, Types: types, Profile: b.Profile(), Train: []nn.Bucket{bucket}, Eval: []nn.Bucket{bucket},
 		Hyper: nn.Hyper{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1},
-	}, 11)
+	}
+	if change != nil {
+		change(&j)
+	}
+	e, err := train.NewEngine(b, j, 11)
 	require.NoError(t, err)
 	t.Cleanup(func() { e.Close() })
 	require.NoError(t, e.Init())

@@ -48,7 +48,8 @@ typedef struct graft_api {
     // Device memory: the arenas. Zeroed where that is free.
     graft_status* (*allocate)(graft_context*, void** out, int64_t bytes);
     void (*release)(graft_context*, void* data, int64_t bytes);
-    // Host to device and back; complete when they return.
+    // Host to device and back. The source of an upload may change when it returns,
+    // and what is called after it comes after it; a download is complete.
     graft_status* (*upload)(graft_context*, void* dst, const void* src, int64_t bytes);
     graft_status* (*download)(graft_context*, void* dst, const void* src, int64_t bytes);
     graft_status* (*synchronize)(graft_context*);
