@@ -2,10 +2,9 @@
 package makes of every kind of text. Run: python make_fixtures.py (tokenizers 0.23)."""
 import json, os
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from texts import LLAMA3, QWEN2
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-QWEN2 = LLAMA3.replace("{1,3}", "")
 TEXTS = [
     "", " ", "  ", "Hello, world!", " leading and trailing  ", "I'll say we'RE John'S 'tis don't",
     "tabs\t\tand\n\nnewlines \r\n  mixed\u00a0\u2003\u3000spaces\u2028end\u0085x", "1234567 89 \u0664\u0665 \u00b2\u2167 3.14e-10",

@@ -1,6 +1,10 @@
 """Texts to try tokenizers on: every kind of Unicode, source code, noise."""
 import pathlib, random, subprocess, unicodedata
 
+# Split patterns of published tokenizers.
+LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN2 = LLAMA3.replace("{1,3}", "")
+
 FIXED = [
     "", " ", "  ", "a", "\n", "\t\n ", "Hello, world!", "Hello   world\u00a0!\r\n\r\n  x", " leading and trailing ",
     "I'll don't we've they're it's I'm he'd 'S 'LL \u017f", "it ' s a do not n't 've", "x=1234567890; y=3.14159e-10, \u0661\u0662\u0663 \u00bd \u2167 \u2460 \u00b2",

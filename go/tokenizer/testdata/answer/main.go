@@ -4,8 +4,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/graftlm/graft/go/tokenizer"
 )
@@ -13,10 +18,12 @@ import (
 type question struct {
 	Tokenizer string     `json:"tokenizer"` // the text of a tokenizer.json
 	Model     string     `json:"model"`     // or the path of a SentencePiece model
+	File      string     `json:"file"`      // or the path of either, read once
 	Texts     [][]string `json:"texts"`     // one or two
 	IDs       [][]int32  `json:"ids"`
 	Settings  bool       `json:"settings"` // truncate and pad as the file says
 	Plain     bool       `json:"plain"`    // without special tokens
+	Digest    bool       `json:"digest"`   // digests of everything, in place of it
 }
 
 type encoded struct {
@@ -47,15 +54,76 @@ func show(e tokenizer.Encoding) encoded {
 
 type answer struct {
 	Error     string      `json:"error,omitempty"`
+	Digests   [][7]string `json:"digests,omitempty"`
 	Encodings []encoded   `json:"encodings"`
 	Decoded   [][2]string `json:"decoded"`
 	Streamed  []string    `json:"streamed"`
 }
 
+// loaded is the tokenizer of the last file asked for.
+var loaded struct {
+	path      string
+	tokenizer *tokenizer.Tokenizer
+}
+
+func load(path string) (t *tokenizer.Tokenizer, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if key := fmt.Sprint(path, info.Size(), info.ModTime()); key != loaded.path {
+		if loaded.tokenizer, err = tokenizer.Load(path); err != nil {
+			return nil, err
+		}
+		loaded.path = key
+	}
+	return loaded.tokenizer, nil
+}
+
+// digests are of ids, tokens, offsets in characters and in bytes, decoded text
+// with and without special tokens, and streamed text.
+func digests(t *tokenizer.Tokenizer, e, inBytes tokenizer.Encoding) (out [7]string) {
+	numbers := func(v any) string {
+		var b bytes.Buffer
+		if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
+			panic(err)
+		}
+		return digest(b.Bytes())
+	}
+	pairs := func(spans []tokenizer.Span) []int32 {
+		v := make([]int32, 0, 2*len(spans))
+		for _, s := range spans {
+			v = append(v, int32(s.Start), int32(s.End))
+		}
+		return v
+	}
+	out = [7]string{numbers(e.IDs), digest([]byte(strings.Join(e.Tokens, "\x00"))), numbers(pairs(e.Offsets)), numbers(pairs(inBytes.Offsets))}
+	for i := range 2 {
+		text, err := t.Decode(e.IDs, i == 1)
+		if err != nil {
+			panic(err)
+		}
+		out[4+i] = digest([]byte(text))
+	}
+	var streamed strings.Builder
+	s := t.Stream(false)
+	for _, id := range e.IDs {
+		streamed.WriteString(s.Push(id))
+	}
+	streamed.WriteString(s.Flush())
+	out[6] = digest([]byte(streamed.String()))
+	return out
+}
+
+func digest(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
+
 func reply(q question) (a answer) {
 	t, err := tokenizer.Parse([]byte(q.Tokenizer))
-	if q.Model != "" {
+	switch {
+	case q.Model != "":
 		t, err = tokenizer.Load(q.Model)
+	case q.File != "":
+		t, err = load(q.File)
 	}
 	if err != nil {
 		a.Error = err.Error()
@@ -77,6 +145,10 @@ func reply(q question) (a answer) {
 		e, err := t.EncodeWith(o, texts...)
 		if err != nil {
 			panic(err)
+		}
+		if q.Digest {
+			a.Digests = append(a.Digests, digests(t, e, inBytes))
+			continue
 		}
 		out := show(e)
 		out.Bytes = spans(inBytes.Offsets)
