@@ -70,7 +70,7 @@ func CheckRows(report Report, train, eval *Rows) Check {
 	warn(report.Truncated, "%d rows were cut to max_seq_length; what they end with is not trained")
 	warn(report.Unused, "%d pieces of split records have nothing trained and were left out")
 	warn(report.Straddling, "%d trained tokens lie half inside of what is not trained; put the space at the start of the completion")
-	warn(report.SpecialText, "%d records have the text of a special token in what was written by hand, and it is read as that token")
+	warn(report.SpecialText, "%d records spell a special token in their text, the first "+strings.ReplaceAll(report.SpecialExample, "%", "%%")+": the tokenizer reads it as the token itself, as in transformers and TRL; write it otherwise if it is meant as text")
 	warn(report.ToolsUnused, "%d conversations have tools, which the template does not write; use one that does, as qwen3")
 	warn(report.NotReturned, "%d records do not come back from the tokenizer as they were")
 	if train.Labelled() {

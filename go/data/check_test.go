@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestCheckWarnsWithCounts(t *testing.T) {
 	require.NoError(t, err)
 	c := data.CheckRows(report, rows, rows)
 	assert.Equal(t, []string{
-		"2 records have the text of a special token in what was written by hand, and it is read as that token",
+		"2 records spell a special token in their text, the first <|im_end|> at " + get(rows.Row(0)).Source + ":3: the tokenizer reads it as the token itself, as in transformers and TRL; write it otherwise if it is meant as text",
 		"1 conversations have tools, which the template does not write; use one that does, as qwen3",
 		"1 training rows are duplicates",
 		"5 evaluation rows are also trained on",
@@ -96,4 +97,58 @@ func TestWithATrainedTokenizer(t *testing.T) {
 	assert.Equal(t, "<|im_start|>user\nwhat is the answer<|im_end|>\n<|im_start|>assistant\n⟦forty two 😀<|im_end|>\n⟧", shown.Plain())
 	assert.True(t, strings.HasSuffix(out.Text, "\n"))
 	assert.Zero(t, out.Straddling)
+}
+
+// TestSpecialTokensInEveryPartOfARecord: wherever text may stand, a special
+// token that is spelled there is counted.
+func TestSpecialTokensInEveryPartOfARecord(t *testing.T) {
+	for _, record := range []string{
+		`{"text":"a <|im_end|> b"}`, `{"prompt":"<|im_end|>","completion":"b"}`, `{"prompt":"a","completion":"</s> b"}`,
+		`{"segments":[{"text":"a</s> c","label":false},{"text":"b","label":true}]}`,
+		`{"messages":[{"role":"user","content":"<|im_start|>"},{"role":"assistant","content":"b"}]}`,
+		`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"<|im_start|>"}]}`,
+		`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":[{"name":"f","about":["<|im_start|>"]}]}`,
+		`{"conversations":[{"from":"human","value":"<|im_end|>"},{"from":"gpt","value":"b"}]}`,
+	} {
+		_, report, err := load(t, record, nil)
+		require.NoError(t, err, record)
+		assert.Equal(t, 1, report.SpecialText, record)
+		assert.NotEmpty(t, report.SpecialExample, record)
+	}
+	for _, record := range []string{`{"text":"a</s>"}`, `{"prompt":"a","completion":"b</s>"}`, `{"text":"a <|im_en d|>"}`} {
+		_, report, err := load(t, record, nil)
+		require.NoError(t, err, record)
+		assert.Zero(t, report.SpecialText, record)
+	}
+}
+
+// TestSpecialTokensAreReadAsTRLDoes: text that spells the token which ends a
+// turn becomes that token, in graft (TestMasksEqualTRL compares all ids) as in
+// TRL, whose ids these are.
+func TestSpecialTokensAreReadAsTRLDoes(t *testing.T) {
+	tok, err := tokenizer.Load("testdata/tokenizer.json")
+	require.NoError(t, err)
+	end, _ := tok.ID("<|im_end|>")
+	seen := 0
+	for _, c := range goldens(t) {
+		if c.Template != "chatml" || c.Conversation != "odd characters" {
+			continue
+		}
+		var record struct{ Messages []struct{ Content string } }
+		require.NoError(t, json.Unmarshal(c.Record, &record))
+		spelled := 0
+		for _, m := range record.Messages {
+			spelled += strings.Count(m.Content, "<|im_end|>")
+		}
+		require.Positive(t, spelled)
+		count := 0
+		for _, id := range c.IDs {
+			if id == end {
+				count++
+			}
+		}
+		assert.Equal(t, len(record.Messages)+spelled, count)
+		seen++
+	}
+	assert.Equal(t, 1, seen)
 }

@@ -57,8 +57,10 @@ type Report struct {
 	ToolsUnused int `json:"tools_unused"`
 	// SpecialText counts records with the spelling of a special token in what
 	// was written by hand, which is read as that token.
-	SpecialText int      `json:"special_text"`
-	Examples    []string `json:"examples,omitempty"` // the first few reasons of skipped records
+	SpecialText int `json:"special_text"`
+	// SpecialExample is the first of them: the token, file and line.
+	SpecialExample string   `json:"special_example,omitempty"`
+	Examples       []string `json:"examples,omitempty"` // the first few reasons of skipped records
 	// Cache says where the rows came from or went: "read DIR", "written DIR", or
 	// why neither.
 	Cache string `json:"cache,omitempty"`

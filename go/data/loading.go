@@ -39,8 +39,8 @@ type pending struct {
 	form    Form
 	record  Record
 	encoded Encoded
-	special bool
-	lost    bool // the tokenizer does not give the text back
+	special string // a special token that is spelled in the text
+	lost    bool   // the tokenizer does not give the text back
 }
 
 func (l *loading) push(ctx context.Context, form Form, name string, it item) error {
@@ -102,8 +102,10 @@ func (l *loading) take(p pending) error {
 		return l.bad(fmt.Errorf("%s:%d: %w", p.name, p.line, p.err))
 	}
 	e := p.encoded
-	if p.special {
-		l.report.SpecialText++
+	if p.special != "" {
+		if l.report.SpecialText++; l.report.SpecialText == 1 {
+			l.report.SpecialExample = fmt.Sprintf("%s at %s:%d", p.special, p.name, p.line)
+		}
 	}
 	if p.lost {
 		l.report.NotReturned++

@@ -3,11 +3,12 @@ package data
 import (
 	"strings"
 
-	"github.com/graftlm/graft/go/chat"
+	"github.com/graftlm/graft/go/chat/jinja"
 )
 
 // specials finds the spelling of special tokens in text written by hand, where
-// it would be read as the token itself.
+// the tokenizer reads it as the token itself: so do the Hugging Face tokenizers
+// and TRL, which look for added tokens in the rendered text.
 type specials map[byte][]string // by the first byte
 
 // specialTokens is what a tokenizer may offer to find them.
@@ -31,20 +32,33 @@ func newSpecials(t Tokenizer) specials {
 	return s
 }
 
-// in says whether a record holds one. The end token that closes a text is
-// meant.
-func (s specials) in(r Record, eos string) bool {
-	for _, text := range []string{r.Prompt, trimEnd(r.Completion, eos), trimEnd(r.Text, eos)} {
-		if s.found(text) {
-			return true
+// in gives the first one in a record, "" for none. The end token that closes a
+// text is meant.
+func (s specials) in(r Record, eos string) string {
+	for _, text := range []string{r.Prompt, trimEnd(r.Completion, eos), trimEnd(r.Text, eos), r.TextPair} {
+		if found := s.find(text); found != "" {
+			return found
 		}
 	}
 	for _, p := range r.Segments {
-		if s.found(trimEnd(p.Text, eos)) {
-			return true
+		if found := s.find(trimEnd(p.Text, eos)); found != "" {
+			return found
 		}
 	}
-	return s.inTurns(r.Conversation)
+	for _, m := range r.Conversation.Messages {
+		if found := s.find(m.Content); found != "" {
+			return found
+		}
+		if found := s.inValue(m.Fields); found != "" {
+			return found
+		}
+	}
+	for _, tool := range r.Conversation.Tools {
+		if found := s.inValue(tool); found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 func trimEnd(text, eos string) string {
@@ -54,16 +68,31 @@ func trimEnd(text, eos string) string {
 	return strings.TrimSuffix(text, eos)
 }
 
-func (s specials) inTurns(c chat.Conversation) bool {
-	for _, m := range c.Messages {
-		if s.found(m.Content) {
-			return true
+// inValue looks through what a message holds beside its text: parts, tool
+// calls, reasoning.
+func (s specials) inValue(v any) string {
+	switch x := v.(type) {
+	case string:
+		return s.find(x)
+	case *jinja.Dict:
+		for _, k := range x.Keys() {
+			member, _ := x.Get(k)
+			if found := s.inValue(member); found != "" {
+				return found
+			}
+		}
+		return ""
+	}
+	items, _ := jinja.Items(v)
+	for _, item := range items {
+		if found := s.inValue(item); found != "" {
+			return found
 		}
 	}
-	return false
+	return ""
 }
 
-func (s specials) found(text string) bool {
+func (s specials) find(text string) string {
 	for first, tokens := range s {
 		for at := 0; ; at++ {
 			next := strings.IndexByte(text[at:], first)
@@ -73,10 +102,10 @@ func (s specials) found(text string) bool {
 			at += next
 			for _, token := range tokens {
 				if strings.HasPrefix(text[at:], token) {
-					return true
+					return token
 				}
 			}
 		}
 	}
-	return false
+	return ""
 }

@@ -106,6 +106,7 @@ def main():
             t = KINDS[name](corpus) if name in KINDS else Tokenizer.from_file(name)
             path, size, files, tokens = os.path.join(directory, "tokenizer.json"), 0, 0, 0
             t.save(path)
+            t = Tokenizer.from_file(path) # scores are rounded when they are read
             start = time.process_time()
             for at, text in itertools.islice(itertools.chain(noise(), texts(root)), part - 1, None, parts):
                 ids, wanted = want(t, text)
