@@ -116,7 +116,10 @@ type Ops interface {
 	//	weights[i]·[argmax z = targets[i]]                 to loss[1]
 	//
 	// and, where they are valid, writes dx [T, h] (zero for rows without a
-	// target) and adds to dw. loss [2].
+	// target) and adds to dw. loss [2]. With smoothing ε the target has the
+	// weight 1−ε and every token ε/V (torch.nn.CrossEntropyLoss): in place of
+	// z[target] there is (1−ε)·z[target] + ε·mean(z). ZLoss λ adds
+	// λ·logsumexp(z)² (PaLM, arXiv 2204.02311, §5).
 	LinearCrossEntropy(loss, dx, dw Tensor, c CrossEntropyArgs)
 
 	// ClassificationLoss is the loss of a classifier's logits. For each row i
@@ -149,6 +152,25 @@ type Ops interface {
 	// largest magnitude of its block, a code that of the value nearest to
 	// moment/scale. Zeros are a fresh state.
 	AdamW8(p, m, v, mScale, vScale, g, norm, lr Tensor, h AdamWHyper)
+	// AdamWBF16 is AdamW with parameters in bf16 alone: what the update, in
+	// float32, gives is rounded up or down at random, so that steps below half
+	// of a last place are kept on the average (arXiv 2010.06192, §3). Element i
+	// takes the high half r of word i%4 of Philox4x32-10 with key (Seed[0],
+	// Seed[1]) and counter (i/4, 0, Seed[2], Seed[3]): the bits of the float32
+	// plus r, of which the low 16 are dropped. What is not finite is cast.
+	// Every product and sum is rounded by itself and powers of β are products
+	// by repeated squaring in float64, so every device gives the same bits.
+	// p [n] bf16; m, v, g [n]; seed [4] u32.
+	AdamWBF16(p, m, v, g, norm, lr, seed Tensor, h AdamWHyper)
+
+	// NF4Quantize codes x [n, k] in four bits (arXiv 2305.14314, appendix E).
+	// absmax has the largest magnitude of each NF4Block elements, counted over
+	// rows; a code is the number of midpoints of the sixteen values below
+	// x·(1/max(absmax, 1e-38)), so that a tie takes the lower one: codes and
+	// scales are bit-equal to bitsandbytes' and to package quant. codes
+	// [n, k/2] u8, high nibble first; absmax [n·k/NF4Block] f32; n·k is a
+	// multiple of NF4Block, k is even, x is finite.
+	NF4Quantize(codes, absmax, x Tensor)
 
 	// Sample draws one token for each row of logits. ids [n] i32.
 	Sample(ids Tensor, s SampleArgs)
@@ -365,6 +387,9 @@ type CrossEntropyArgs struct {
 	Inverse Tensor  // [1] f32: 1 / target tokens of the whole step
 	SoftCap float64 // 0: none; else logits become c·tanh(z/c)
 	Scratch Tensor  // Profile.CrossEntropyScratch, u8
+
+	LabelSmoothing float64 // ε in [0, 1)
+	ZLoss          float64 // λ ≥ 0
 }
 
 // AdamWHyper are the constants of AdamW.

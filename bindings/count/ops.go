@@ -237,6 +237,31 @@ func (d *Device) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h 
 	c.done(0)
 }
 
+func (d *Device) AdamWBF16(p, m, v, g, norm, lr, seed bindings.Tensor, h bindings.AdamWHyper) {
+	c := d.call("adamw_bf16")
+	c.adds("p", p, of(bindings.BF16, bindings.F64), p.Shape.Dims()...)
+	for _, o := range []operand{{"m", m}, {"v", v}} {
+		c.adds(o.name, o.t, stat(p.DType), p.Shape.Dims()...)
+	}
+	c.reads("g", g, stat(p.DType), p.Shape.Dims()...)
+	c.reads("norm", norm, stat(p.DType), 4)
+	c.reads("lr", lr, stat(p.DType), 1)
+	c.reads("seed", seed, words, 4)
+	c.done(0)
+}
+
+func (d *Device) NF4Quantize(codes, absmax, x bindings.Tensor) {
+	c := d.call("nf4_quantize")
+	n, k := x.Rows(), x.Cols()
+	c.reads("x", x, floats, n, k)
+	c.writes("codes", codes, bytes, n, k/2)
+	c.writes("absmax", absmax, stat(x.DType), n*k/bindings.NF4Block)
+	if k%2 != 0 || n*k%bindings.NF4Block != 0 {
+		c.fail("%d rows of %d elements do not make whole bytes and whole blocks of %d", n, k, bindings.NF4Block)
+	}
+	c.done(0)
+}
+
 func (d *Device) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 	c := d.call("sample")
 	n, v := s.Logits.Rows(), s.Logits.Cols()

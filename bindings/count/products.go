@@ -136,6 +136,9 @@ func (d *Device) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 	c.mayWrite("dx", dx, of(t), a.X.Rows(), h)
 	c.mayAdd("dw", dw, stat(t), v, h)
 	c.uses(a.Scratch)
+	if a.LabelSmoothing < 0 || a.LabelSmoothing >= 1 || a.ZLoss < 0 {
+		c.fail("label smoothing %g is not in [0, 1), or z-loss %g below 0", a.LabelSmoothing, a.ZLoss)
+	}
 	flops := product(rows, v, h)
 	if dx.Valid() {
 		flops += product(rows, v, h)

@@ -194,7 +194,8 @@ func (d *device) LinearCrossEntropy(loss, dx, dw bindings.Tensor, c bindings.Cro
 	args := C.graft_linear_cross_entropy_args{
 		loss: d.tensor(loss), dx: d.tensor(dx), dw: d.tensor(dw), x: d.tensor(c.X), w: d.weight(c.W),
 		rows: d.tensor(c.Rows), targets: d.tensor(c.Targets), weights: d.tensor(c.Weights), inverse: d.tensor(c.Inverse),
-		soft_cap: C.float(c.SoftCap), chunk_rows: C.int64_t(max(1, d.profile.LogitsRows(c.Rows.Len(), c.W.Out))), scratch: d.tensor(c.Scratch),
+		soft_cap: C.float(c.SoftCap), label_smoothing: C.float(c.LabelSmoothing), z_loss: C.float(c.ZLoss),
+		chunk_rows: C.int64_t(max(1, d.profile.LogitsRows(c.Rows.Len(), c.W.Out))), scratch: d.tensor(c.Scratch),
 	}
 	if d.ready("linear_cross_entropy", C.graft_has_linear_cross_entropy(d.api)) {
 		d.fail("linear_cross_entropy", d.take(C.graft_call_linear_cross_entropy(d.api, d.context, &args)))
@@ -228,6 +229,24 @@ func (d *device) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h 
 	}
 	if d.ready("adamw8", C.graft_has_adamw8(d.api)) {
 		d.fail("adamw8", d.take(C.graft_call_adamw8(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) AdamWBF16(p, m, v, g, norm, lr, seed bindings.Tensor, h bindings.AdamWHyper) {
+	args := C.graft_adamw_bf16_args{
+		p: d.tensor(p), m: d.tensor(m), v: d.tensor(v), g: d.tensor(g), norm: d.tensor(norm), lr: d.tensor(lr), seed: d.tensor(seed),
+		beta1: C.float(h.Beta1), beta2: C.float(h.Beta2), eps: C.float(h.Eps),
+		weight_decay: C.float(h.WeightDecay), lr_scale: C.float(h.LRScale),
+	}
+	if d.ready("adamw_bf16", C.graft_has_adamw_bf16(d.api)) {
+		d.fail("adamw_bf16", d.take(C.graft_call_adamw_bf16(d.api, d.context, &args)))
+	}
+}
+
+func (d *device) NF4Quantize(codes, absmax, x bindings.Tensor) {
+	args := C.graft_nf4_quantize_args{codes: d.tensor(codes), absmax: d.tensor(absmax), x: d.tensor(x)}
+	if d.ready("nf4_quantize", C.graft_has_nf4_quantize(d.api)) {
+		d.fail("nf4_quantize", d.take(C.graft_call_nf4_quantize(d.api, d.context, &args)))
 	}
 }
 

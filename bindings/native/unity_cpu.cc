@@ -14,6 +14,7 @@
 #include "../../csrc/cpu/attention_bf16.cc"
 #include "../../csrc/cpu/dynamic.cc"
 #include "../../csrc/cpu/weight.cc"
+#include "../../csrc/cpu/nf4_quantize.cc"
 #include "../../csrc/cpu/gemm.cc"
 #include "../../csrc/cpu/gemm_avx2.cc"
 #include "../../csrc/cpu/gemm_avx512.cc"

@@ -31,7 +31,7 @@ func (d *device[F]) ClassificationLoss(loss, dlogits bindings.Tensor, a bindings
 				return
 			}
 			copy(slope, row)
-			l, hit = lossRow(slope, int(labels[i]), 1, 0)
+			l, hit = lossRow(slope, int(labels[i]), 1, bindings.CrossEntropyArgs{})
 		case a.Loss == bindings.BinaryCrossEntropy:
 			l, hit = binaryRow(slope, row, values[i*n:])
 		default:

@@ -6,8 +6,9 @@ import (
 	"github.com/graftlm/graft/bindings"
 )
 
-// LinearCrossEntropy goes row by row. With p = softmax(z) the gradient of the
-// loss by z is weight·inverse·(p − onehot), times 1 − (z/c)² under a soft cap.
+// LinearCrossEntropy goes row by row. With p = softmax(z), L = logsumexp(z) and
+// the smoothed target q = (1−ε)·onehot + ε/V the gradient of the loss by z is
+// weight·inverse·(p·(1 + 2λL) − q), times 1 − (z/c)² under a soft cap.
 func (d *device[F]) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.CrossEntropyArgs) {
 	const op = "linear_cross_entropy"
 	d.types.LinearCrossEntropy(loss, dx, dw, a)
@@ -37,7 +38,7 @@ func (d *device[F]) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.
 	var total, correct float64
 	for i := range rows {
 		scale := float64(weights[i]) * float64(d.load(a.Inverse)[0])
-		l, hit := lossRow(z[i*v:(i+1)*v], int(targets[i]), scale, a.SoftCap)
+		l, hit := lossRow(z[i*v:(i+1)*v], int(targets[i]), scale, a)
 		total += scale * l
 		if hit {
 			correct += float64(weights[i])
@@ -72,31 +73,32 @@ func (d *device[F]) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.
 
 // lossRow turns logits into the gradient of scale·loss; it returns the loss and
 // whether the target is the (first) largest logit.
-func lossRow(z []float64, target int, scale, soft float64) (loss float64, hit bool) {
+func lossRow(z []float64, target int, scale float64, a bindings.CrossEntropyArgs) (loss float64, hit bool) {
 	slope := make([]float64, len(z))
 	best := 0
 	for o := range z {
 		slope[o] = scale
-		if soft > 0 {
-			t := math.Tanh(z[o] / soft)
-			z[o], slope[o] = soft*t, scale*(1-t*t)
+		if a.SoftCap > 0 {
+			t := math.Tanh(z[o] / a.SoftCap)
+			z[o], slope[o] = a.SoftCap*t, scale*(1-t*t)
 		}
 		if z[o] > z[best] {
 			best = o
 		}
 	}
-	big, sum := z[best], 0.0
+	big, sum, all := z[best], 0.0, 0.0
 	for _, v := range z {
 		sum += math.Exp(v - big)
+		all += v
 	}
-	lse := big + math.Log(sum)
-	loss = lse - z[target]
+	lse, even := big+math.Log(sum), a.LabelSmoothing/float64(len(z))
+	loss = lse - (1-a.LabelSmoothing)*z[target] - even*all + a.ZLoss*lse*lse
 	for o := range z {
-		p := math.Exp(z[o] - lse)
+		d := math.Exp(z[o]-lse)*(1+2*a.ZLoss*lse) - even
 		if o == target {
-			p--
+			d -= 1 - a.LabelSmoothing
 		}
-		z[o] = slope[o] * p
+		z[o] = slope[o] * d
 	}
 	return loss, best == target
 }

@@ -23,3 +23,23 @@ func (d *device[F]) row(w bindings.Weight, o int, t bindings.DType) []F {
 	}
 	return row
 }
+
+// NF4Quantize works in float32 whatever the device computes in: the bits of
+// codes are defined there.
+func (d *device[F]) NF4Quantize(codes, absmax, x bindings.Tensor) {
+	d.types.NF4Quantize(codes, absmax, x)
+	if !d.begin("nf4_quantize", codes, absmax, x) {
+		return
+	}
+	values := make([]float32, x.Len())
+	for i, v := range d.load(x) {
+		values[i] = float32(v)
+	}
+	scales := make([]float32, len(values)/bindings.NF4Block)
+	quant.Encode(slice[byte](d, codes), scales, values)
+	to := d.load(absmax)
+	for i, s := range scales {
+		to[i] = F(s)
+	}
+	d.store(absmax, to)
+}

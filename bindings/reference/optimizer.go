@@ -94,3 +94,55 @@ func code[F real](codes []byte, values []F, nearest func(float32) byte) (scale F
 	}
 	return scale
 }
+
+// AdamWBF16 keeps the order and the roundings that the operation defines, so in
+// float32 it gives the bits of every device.
+func (d *device[F]) AdamWBF16(p, m, v, g, norm, lr, seed bindings.Tensor, h bindings.AdamWHyper) {
+	d.types.AdamWBF16(p, m, v, g, norm, lr, seed, h)
+	if !d.begin("adamw_bf16", p, m, v, g, norm, lr, seed) {
+		return
+	}
+	state := d.load(norm)
+	if state[2] == 0 {
+		return
+	}
+	beta1, beta2, words := F(h.Beta1), F(h.Beta2), d.words(seed)
+	rate := float64(float64(d.load(lr)[0]) * float64(F(h.LRScale)))
+	keep := F(1 - float64(rate*float64(F(h.WeightDecay))))
+	fast := F(rate / (1 - power(float64(beta1), int(state[3]))))
+	root := F(1 / math.Sqrt(1-power(float64(beta2), int(state[3]))))
+	ps, ms, vs := d.load(p), d.load(m), d.load(v)
+	for i, gi := range d.load(g) {
+		grad := F(gi * state[1])
+		ms[i] = F(F(ms[i]*beta1) + F(grad*(1-beta1)))
+		vs[i] = F(F(vs[i]*beta2) + F(F(grad*grad)*(1-beta2)))
+		change := F(F(fast*ms[i]) / F(F(F(math.Sqrt(float64(vs[i])))*root)+F(h.Eps)))
+		word := bindings.Philox([4]uint32{uint32(i / 4), 0, words[2], words[3]}, [2]uint32{words[0], words[1]})[i%4]
+		ps[i] = F(stochastic(float32(F(ps[i]*keep)-change), word>>16))
+	}
+	d.store(p, ps)
+	d.store(m, ms)
+	d.store(v, vs)
+}
+
+// power is xⁿ by repeated squaring.
+func power(x float64, n int) float64 {
+	all := 1.0
+	for ; n > 0; n /= 2 {
+		if n%2 == 1 {
+			all = float64(all * x)
+		}
+		x = float64(x * x)
+	}
+	return all
+}
+
+// stochastic rounds to bf16, up with the probability of what is cut off; r has
+// 16 random bits.
+func stochastic(x float32, r uint32) float32 {
+	bits := math.Float32bits(x)
+	if bits&0x7f800000 == 0x7f800000 {
+		return bindings.BF16ToFloat(bindings.FloatToBF16(x))
+	}
+	return math.Float32frombits((bits + r) &^ 0xffff)
+}

@@ -50,15 +50,19 @@ template <class T> graft_status* LossChunk::run() const {
             const float weight = data<const float>(c.weights)[live[i]];
             const int64_t target = data<const int32_t>(c.targets)[live[i]];
             const auto finish = [&](const auto& row) {
-                loss[i] = weight * inverse * (row.max + std::log(row.sum) - z[target]);
+                const float lse = row.max + std::log(row.sum);
+                float l = lse - z[target];
+                if (c.label_smoothing > 0) l += c.label_smoothing * (z[target] - row.mean);
+                if (c.z_loss > 0) l += c.z_loss * lse * lse;
+                loss[i] = weight * inverse * l;
                 hits[i] = row.argmax == target ? weight : 0;
             };
             switch (context->isa) {
 #define GRAFT_ROW(isa)                                                                                     \
     {                                                                                                      \
-        const isa::SoftmaxRow row = isa::softmax_row(z, c.w.out, c.soft_cap);                              \
+        const isa::SoftmaxRow row = isa::softmax_row(z, c.w.out, c.soft_cap, c.label_smoothing > 0);       \
         finish(row);                                                                                       \
-        if (backward) isa::softmax_gradient<T>(z, c.w.out, row, target, weight * inverse, c.soft_cap);     \
+        if (backward) isa::softmax_gradient<T>(z, c.w.out, row, target, weight * inverse, c);              \
         break;                                                                                             \
     }
 #if defined(__x86_64__)
@@ -95,6 +99,8 @@ graft_status* check_cross_entropy(const graft_linear_cross_entropy_args& c) {
     GRAFT_TRY(check_flat("targets", c.targets, kI32, n));
     GRAFT_TRY(check_flat("weights", c.weights, kF32, n));
     GRAFT_TRY(check_flat("inverse", c.inverse, kF32, 1));
+    if (!(c.label_smoothing >= 0 && c.label_smoothing < 1 && c.z_loss >= 0))
+        return error(GRAFT_INVALID_ARGUMENT, "label smoothing %g, z-loss %g", double(c.label_smoothing), double(c.z_loss));
     if (c.chunk_rows < 1) return error(GRAFT_INVALID_ARGUMENT, "chunks of %lld rows", static_cast<long long>(c.chunk_rows));
     for (int64_t i = 0; i < n; i++) {
         if (data<const float>(c.weights)[i] == 0) continue;

@@ -1,23 +1,10 @@
 // dropout, by counter: the backward pass draws the same mask. Of an adapter's input it is a part of linear.
 #include "linear.h"
+#include "philox.h"
 
 namespace graft::cpu {
 
 namespace {
-
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-struct Words {
-    uint32_t w[4];
-};
-inline Words philox(Words c, uint32_t k0, uint32_t k1) {
-    for (int round = 0; round < 10; round++) {
-        const uint64_t a = uint64_t(0xD2511F53) * c.w[0], b = uint64_t(0xCD9E8D57) * c.w[2];
-        c = {{uint32_t(b >> 32) ^ c.w[1] ^ k0, uint32_t(b), uint32_t(a >> 32) ^ c.w[3] ^ k1, uint32_t(a)}};
-        k0 += 0x9E3779B9;
-        k1 += 0xBB67AE85;
-    }
-    return c;
-}
 
 // Elements [first, first + n) of the flat list of x's, those of one row.
 // Each is multiplied by keep or by lose.

@@ -1,9 +1,11 @@
 // grad_norm and adamw (Loshchilov and Hutter, arXiv 1711.05101, in the form of
 // torch.optim.AdamW), the latter with moments in float32 or in eight bits
-// (Dettmers and others, arXiv 2110.02861).
+// (Dettmers and others, arXiv 2110.02861), or with parameters in bf16 that are
+// rounded at random (Zamirai and others, arXiv 2010.06192).
 #include <cmath>
 
 #include "dynamic.h"
+#include "philox.h"
 #include "simd.h"
 
 namespace graft::cpu {
@@ -76,6 +78,43 @@ graft_status* adamw(graft_context* context, const graft_adamw_args* a) {
     for_rows(context, n, 4, [&](Range r) {
         GRAFT_DISPATCH(context, adamw, data<float>(a->p) + r.begin, data<float>(a->m) + r.begin, data<float>(a->v) + r.begin,
                        data<float>(a->g) + r.begin, r.end - r.begin, s);
+    });
+    return nullptr;
+}
+
+namespace {
+// A product that no sum is fused with: the bits of adamw_bf16 are those of every device.
+inline double times(double a, double b) {
+    double product = a * b;
+    asm("" : "+m"(product));
+    return product;
+}
+double power(double x, int64_t n) {
+    double all = 1;
+    for (; n > 0; n /= 2, x = times(x, x))
+        if (n % 2) all = times(all, x);
+    return all;
+}
+}  // namespace
+
+graft_status* adamw_bf16(graft_context* context, const graft_adamw_bf16_args* a) {
+    GRAFT_TRY(check_flat("p", a->p, kBF16, -1));
+    const int64_t n = elements(a->p);
+    GRAFT_TRY(check_flat("m", a->m, kF32, n));
+    GRAFT_TRY(check_flat("v", a->v, kF32, n));
+    GRAFT_TRY(check_flat("g", a->g, kF32, n));
+    GRAFT_TRY(check_flat("norm", a->norm, kF32, 4));
+    GRAFT_TRY(check_flat("lr", a->lr, kF32, -1));
+    GRAFT_TRY(check_flat("seed", a->seed, kU32, 4));
+    const float* norm = data<float>(a->norm);
+    if (norm[2] == 0) return nullptr;
+    const double lr = times(double(*data<float>(a->lr)), a->lr_scale);
+    const auto steps = int64_t(norm[3]);
+    const AdamWStep s = {float(1 - times(lr, a->weight_decay)), a->beta1, a->beta2, float(lr / (1 - power(a->beta1, steps))),
+                         float(1 / std::sqrt(1 - power(a->beta2, steps))), a->eps, norm[1]};
+    for_rows(context, n, 16, [&](Range r) {
+        GRAFT_DISPATCH(context, adamw_bf16, data<bf16>(a->p), data<float>(a->m), data<float>(a->v), data<float>(a->g), r, s,
+                       data<uint32_t>(a->seed));
     });
     return nullptr;
 }

@@ -22,6 +22,39 @@ FAST inline void adamw(float* p, float* m, float* v, const float* g, int64_t n, 
     }
 }
 
+// A value that is not fused with what follows.
+INLINE F apart(F x) {
+#if defined(__x86_64__)
+    asm("" : "+x"(x));
+#else
+    asm("" : "+m"(x));
+#endif
+    return x;
+}
+
+// Elements of r, each rounded up or down to bf16 by 16 bits of its own.
+FAST inline void adamw_bf16(bf16* p, float* m, float* v, const float* g, Range r, AdamWStep s, const uint32_t* seed) {
+    const float one1 = 1.0f - s.beta1, one2 = 1.0f - s.beta2;
+    Words words = {};
+    for (int64_t i = r.begin; i < r.end; i += kLanes) {
+        const int64_t c = r.end - i;
+        const F grad = apart(load(g + i, c) * s.clip);
+        const F first = apart(apart(load(m + i, c) * s.beta1) + apart(grad * one1));
+        const F second = apart(apart(load(v + i, c) * s.beta2) + apart(apart(grad * grad) * one2));
+        store(m + i, first, c);
+        store(v + i, second, c);
+        const F change = apart(s.rate * first) / (apart(apart(sqrt(second)) * s.root) + s.eps);
+        float now[kLanes];
+        store(now, apart(load(p + i, c) * s.keep) - apart(change));
+        for (int64_t e = i; e < i + kLanes && e < r.end; e++) {
+            if (e == r.begin || e % 4 == 0) words = philox({{uint32_t(e / 4), 0, seed[2], seed[3]}}, seed[0], seed[1]);
+            uint32_t bits;
+            std::memcpy(&bits, now + (e - i), 4);
+            p[e] = (bits & 0x7f800000) == 0x7f800000 ? to_bf16(now[e - i]) : bf16{uint16_t((bits + (words.w[e % 4] >> 16)) >> 16)};
+        }
+    }
+}
+
 // Codes x [n] with the largest magnitude as the scale.
 FAST inline void quantize(uint8_t* codes, float* scale, const float* x, int64_t n, const DynamicMap& map) {
     F most = {};

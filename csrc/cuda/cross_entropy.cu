@@ -2,6 +2,9 @@
 // for chunk_rows rows at a time; their gradient takes their place.
 //     loss[0] += weight * inverse * (logsumexp(z) - z[target]),  z = x W^T
 //     dz = weight * inverse * (softmax(z) - [target]),  dx = dz W,  dW += dz^T x
+// With smoothing e and z-loss l, L being logsumexp(z):
+//     loss = L - (1 - e) z[target] - e mean(z) + l L^2
+//     dz = softmax(z) (1 + 2 l L) - (1 - e) [target] - e / V
 #include "weight.cuh"
 
 namespace graft::cuda {
@@ -43,7 +46,7 @@ __device__ inline Best better(Best a, Best b) {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
 softmax_rows(float* logits, int64_t vocab, const int32_t* targets, const float* weights, const float* inverse, float soft_cap,
-             float* report, bool gradient) {
+             float smoothing, float z_loss, float* report, bool gradient) {
     GRAFT_SHARED(float, best_value, kThreads);
     GRAFT_SHARED(int64_t, best_index, kThreads);
     const int64_t row = blockIdx.x;
@@ -68,22 +71,36 @@ softmax_rows(float* logits, int64_t vocab, const int32_t* targets, const float* 
     float sum = 0.0f;
     for (int64_t i = threadIdx.x; i < vocab; i += kThreads) sum += expf(capped(z[i]) - top);
     sum = block_sum<kThreads>(sum);
+    float mean = 0.0f;
+    if (smoothing > 0.0f) {
+        for (int64_t i = threadIdx.x; i < vocab; i += kThreads) mean += capped(z[i]);
+        mean = block_sum<kThreads>(mean) / float(vocab);
+    }
+    const float lse = logf(sum) + top;
     const int64_t target = targets[row];
     const float weight = weights[row] * inverse[0];
     if (threadIdx.x == 0) {
         const bool valid = weights[row] != 0.0f && target >= 0 && target < vocab;
-        report[2 * row] = valid ? weight * (logf(sum) + top - capped(z[target])) : 0.0f;
+        float loss = 0.0f;
+        if (valid) {
+            const float at_target = capped(z[target]);
+            loss = lse - at_target;
+            if (smoothing > 0.0f) loss += smoothing * (at_target - mean);
+            if (z_loss > 0.0f) loss += z_loss * lse * lse;
+        }
+        report[2 * row] = weight * loss;
         report[2 * row + 1] = valid && best_index[0] == target ? weights[row] : 0.0f;
     }
     if (!gradient) return;
     __syncthreads();  // z[target] is read
     T* dz = reinterpret_cast<T*>(z);
+    const float grown = 1.0f + 2.0f * z_loss * lse, even = smoothing / float(vocab);
     for (int64_t first = 0; first < vocab; first += kThreads) {
         const int64_t i = first + threadIdx.x;
         float d = 0.0f;
         if (i < vocab && weight != 0.0f) {
             const float v = capped(z[i]);
-            d = weight * (expf(v - top) / sum - (i == target ? 1.0f : 0.0f));
+            d = weight * (expf(v - top) / sum * grown - (i == target ? 1.0f - smoothing : 0.0f) - even);
             if (soft_cap > 0.0f) d *= 1.0f - v / soft_cap * (v / soft_cap);
         }
         __syncthreads();
@@ -137,7 +154,8 @@ template <class T> graft_status* run(graft_context* c, const graft_linear_cross_
             return gemm(c, g, left);
         }));
         GRAFT_LAUNCH((softmax_rows<T>), dim3(unsigned(n)), dim3(kThreads), 0, c->stream, logits, vocab,
-                     data<int32_t>(a->targets) + first, weights, data<float>(a->inverse), a->soft_cap, report + 2 * first, gradient);
+                     data<int32_t>(a->targets) + first, weights, data<float>(a->inverse), a->soft_cap,
+                     a->label_smoothing, a->z_loss, report + 2 * first, gradient);
         const int64_t pitch = vocab * int64_t(sizeof(float) / sizeof(T));
         if (given(a->dw)) {
             Gemm g;
@@ -191,6 +209,8 @@ graft_status* linear_cross_entropy(graft_context* c, const graft_linear_cross_en
         const graft_zero_args all{a->dx};
         return given(a->dx) ? zero(c, &all) : nullptr;
     }
+    if (!(a->label_smoothing >= 0 && a->label_smoothing < 1 && a->z_loss >= 0))
+        return error(GRAFT_INVALID_ARGUMENT, "label smoothing %g, z-loss %g", double(a->label_smoothing), double(a->z_loss));
     if (a->chunk_rows < 1) return error(GRAFT_INVALID_ARGUMENT, "chunk_rows is %lld", (long long)a->chunk_rows);
     GRAFT_BY_TYPE(a->x, T, return run<T>(c, a));
     return nullptr;

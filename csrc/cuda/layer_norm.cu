@@ -3,7 +3,7 @@
 //     y = w x^ + bias,  dx = rstd (g - mean(g) - x^ mean(g x^)),  dw += dy x^,  dbias += dy
 // One block a row, float32 inside; the variance is that of the differences from the
 // mean. Gradients of parameters are reduced in two passes (column_sum.cuh).
-#include "column_sum.cuh"
+#include "norm.cuh"
 
 namespace graft::cuda {
 namespace {
@@ -12,70 +12,34 @@ template <class T, class W, int V>
 __global__ void __launch_bounds__(kThreads)
 forward(Matrix<T> y, Matrix<T> sum, float* means, float* rstds, Matrix<const T> x, Matrix<const T> residual, const W* w,
         const W* bias, float eps) {
-    const int64_t row = blockIdx.x, cols = y.cols;
-    const T* from = x.row(row);
-    float total = 0.0f;
-    for (int64_t c = int64_t(threadIdx.x) * V; c < cols; c += kThreads * V) {
-        Pack<T, V> v = load_pack<V>(from + c);
-        if (residual.data) {
-            const Pack<T, V> r = load_pack<V>(residual.row(row) + c);
-#pragma unroll
-            for (int i = 0; i < V; ++i) store(&v.at[i], widen(v.at[i]) + widen(r.at[i]));
-            store_pack(sum.row(row) + c, v);
-        }
-#pragma unroll
-        for (int i = 0; i < V; ++i) total += widen(v.at[i]);
-    }
-    const float mean = block_sum<kThreads>(total) / float(cols);
-    if (residual.data) from = sum.row(row);  // each thread reads back what it wrote
-    float squares = 0.0f;
-    for (int64_t c = int64_t(threadIdx.x) * V; c < cols; c += kThreads * V) {
-        const Pack<T, V> v = load_pack<V>(from + c);
-#pragma unroll
-        for (int i = 0; i < V; ++i) squares += (widen(v.at[i]) - mean) * (widen(v.at[i]) - mean);
-    }
-    const float rstd = 1.0f / sqrtf(block_sum<kThreads>(squares) / float(cols) + eps);
+    const int64_t row = blockIdx.x;
+    float total = 0.0f, squares = 0.0f;
+    const T* from = each_of_row<V>(row, sum, x, residual, [&](float v) { total += v; });
+    const float mean = block_sum<kThreads>(total) / float(x.cols);
+    each_pair<V>(from, from, x.cols, [&](float v, float, int64_t) { squares += (v - mean) * (v - mean); });
+    const float rstd = 1.0f / sqrtf(block_sum<kThreads>(squares) / float(x.cols) + eps);
     if (threadIdx.x == 0) {
         means[row] = mean;
         rstds[row] = rstd;
     }
-    for (int64_t c = int64_t(threadIdx.x) * V; c < cols; c += kThreads * V) {
-        const Pack<T, V> v = load_pack<V>(from + c);
-        Pack<T, V> out;
-#pragma unroll
-        for (int i = 0; i < V; ++i) store(&out.at[i], (widen(v.at[i]) - mean) * rstd * widen(w[c + i]) + widen(bias[c + i]));
-        store_pack(y.row(row) + c, out);
-    }
+    map_row<V>(y.row(row), from, x.cols, [&](const T& v, int64_t c) { return (widen(v) - mean) * rstd * widen(w[c]) + widen(bias[c]); });
 }
 
 template <class T, class W, int V>
 __global__ void __launch_bounds__(kThreads)
 backward_input(Matrix<T> dx, Matrix<const T> dy, Matrix<const T> x, const float* means, const float* rstds, const W* w, bool accumulate) {
-    const int64_t row = blockIdx.x, cols = x.cols;
+    const int64_t row = blockIdx.x;
     const float mean = means[row], rstd = rstds[row];
     float total = 0.0f, dot = 0.0f;
-    for (int64_t c = int64_t(threadIdx.x) * V; c < cols; c += kThreads * V) {
-        const Pack<T, V> d = load_pack<V>(dy.row(row) + c), v = load_pack<V>(x.row(row) + c);
-#pragma unroll
-        for (int i = 0; i < V; ++i) {
-            const float g = widen(d.at[i]) * widen(w[c + i]);
-            total += g;
-            dot += g * (widen(v.at[i]) - mean);
-        }
-    }
-    total = block_sum<kThreads>(total) / float(cols);
-    dot = block_sum<kThreads>(dot) / float(cols) * rstd * rstd;
-    for (int64_t c = int64_t(threadIdx.x) * V; c < cols; c += kThreads * V) {
-        const Pack<T, V> d = load_pack<V>(dy.row(row) + c), v = load_pack<V>(x.row(row) + c);
-        Pack<T, V> out;
-        if (accumulate) out = load_pack<V>(dx.row(row) + c);
-#pragma unroll
-        for (int i = 0; i < V; ++i) {
-            const float g = rstd * (widen(d.at[i]) * widen(w[c + i]) - total - (widen(v.at[i]) - mean) * dot);
-            store(&out.at[i], accumulate ? g + widen(out.at[i]) : g);
-        }
-        store_pack(dx.row(row) + c, out);
-    }
+    each_pair<V>(dy.row(row), x.row(row), x.cols, [&](float d, float v, int64_t c) {
+        const float g = d * widen(w[c]);
+        total += g;
+        dot += g * (v - mean);
+    });
+    total = block_sum<kThreads>(total) / float(x.cols);
+    dot = block_sum<kThreads>(dot) / float(x.cols) * rstd * rstd;
+    write_gradient<V>(dx.row(row), dy.row(row), x.row(row), x.cols, accumulate,
+                      [&](float d, float v, int64_t c) { return rstd * (d * widen(w[c]) - total - (v - mean) * dot); });
 }
 
 template <class T> struct WeightTerm {
@@ -106,15 +70,9 @@ template <class T, class W, int V> void launch_backward(graft_context* c, const 
 
 graft_status* layer_norm(graft_context* c, const graft_layer_norm_args* a) {
     const int64_t n = rows(a->x), h = cols(a->x);
-    GRAFT_TRY(check_shape("x", a->x, kFloat, -1, -1));
-    GRAFT_TRY(check_shape("y", a->y, same(a->x), n, h));
+    GRAFT_TRY(check_norm(a));
     GRAFT_TRY(check_flat("mean", a->mean, kF32, n));
-    GRAFT_TRY(check_flat("rstd", a->rstd, kF32, n));
-    GRAFT_TRY(check_flat("w", a->w, same(a->x) | kF32, h));
     GRAFT_TRY(check_flat("bias", a->bias, same(a->w), h));
-    GRAFT_TRY(check_optional("residual", a->residual, same(a->x), n, h));
-    GRAFT_TRY(check_optional("sum", a->sum, same(a->x), n, h));
-    if (given(a->sum) != given(a->residual)) return error(GRAFT_INVALID_ARGUMENT, "sum and residual go together");
     if (n == 0 || h == 0) return nullptr;
     const bool fast = packs(a->x, 8) && packs(a->y, 8) && packs(a->residual, 8) && packs(a->sum, 8);
     GRAFT_BY_TYPE(a->x, T, GRAFT_BY_TYPE(a->w, W, {
@@ -126,15 +84,10 @@ graft_status* layer_norm(graft_context* c, const graft_layer_norm_args* a) {
 
 graft_status* layer_norm_backward(graft_context* c, const graft_layer_norm_backward_args* a) {
     const int64_t n = rows(a->x), h = cols(a->x);
-    GRAFT_TRY(check_shape("x", a->x, kFloat, -1, -1));
-    GRAFT_TRY(check_shape("dy", a->dy, same(a->x), n, h));
+    GRAFT_TRY(check_norm_backward(a));
     GRAFT_TRY(check_flat("mean", a->mean, kF32, n));
-    GRAFT_TRY(check_flat("rstd", a->rstd, kF32, n));
-    GRAFT_TRY(check_flat("w", a->w, same(a->x) | kF32, h));
-    GRAFT_TRY(check_optional("dx", a->dx, same(a->x), n, h));
     if (n == 0 || h == 0) return nullptr;
     if (given(a->dw)) {  // first, for dx may be dy
-        GRAFT_TRY(check_flat("dw", a->dw, kF32, h));
         GRAFT_BY_TYPE(a->x, T,
                       GRAFT_TRY(add_column_sums(c, data<float>(a->dw),
                                                 WeightTerm<T>{view<const T>(a->dy), view<const T>(a->x), data<float>(a->mean),

@@ -1,10 +1,12 @@
 // grad_norm, adamw and adamw8 over flat buffers, one launch each a buffer.
 //
 // AdamW is torch.optim.AdamW (Loshchilov and Hutter, arXiv 1711.05101), with moments in
-// float32 or in eight bits (Dettmers and others, arXiv 2110.02861); the clip factor, the
-// step count and whether to apply it at all are read on the device.
+// float32 or in eight bits (Dettmers and others, arXiv 2110.02861), or with parameters in
+// bf16 that are rounded at random (Zamirai and others, arXiv 2010.06192); the clip factor,
+// the step count and whether to apply it at all are read on the device.
 #include "context.cuh"
 #include "dynamic.cuh"
+#include "philox.cuh"
 
 namespace graft::cuda {
 namespace {
@@ -83,6 +85,57 @@ update(float* p, float* m, float* v, const float* g, const float* norm, const fl
         const Pack<float, V> gg = load_pack<V>(g + i);
 #pragma unroll
         for (int k = 0; k < V; ++k) step_one(&pp.at[k], &mm.at[k], &vv.at[k], gg.at[k], s, h);
+        store_pack(p + i, pp);
+        store_pack(m + i, mm);
+        store_pack(v + i, vv);
+    }
+}
+
+// adamw_bf16: every product and sum is rounded by itself, so the bits are the CPU's.
+__device__ inline double power(double x, int64_t n) {
+    double all = 1.0;
+    for (; n > 0; n /= 2, x = __dmul_rn(x, x))
+        if (n % 2) all = __dmul_rn(all, x);
+    return all;
+}
+__device__ inline Step defined_step(float* shared, const float* norm, const float* lr, const Hyper& h) {
+    if (threadIdx.x == 0) {
+        const double rate = __dmul_rn(double(lr[0]), double(h.lr_scale));
+        const int64_t count = int64_t(norm[3]);
+        shared[0] = float(1.0 - __dmul_rn(rate, double(h.weight_decay)));
+        shared[1] = float(rate / (1.0 - power(double(h.beta1), count)));
+        shared[2] = float(1.0 / sqrt(1.0 - power(double(h.beta2), count)));
+    }
+    __syncthreads();
+    return {shared[0], shared[1], shared[2], norm[1]};
+}
+// r: random, of which the high half decides whether p is rounded up.
+__device__ inline void defined_one(bf16* p, float* m, float* v, float g, uint32_t r, const Step& s, const Hyper& h) {
+    const float grad = __fmul_rn(g, s.clip);
+    *m = __fadd_rn(__fmul_rn(*m, h.beta1), __fmul_rn(grad, 1.0f - h.beta1));
+    *v = __fadd_rn(__fmul_rn(*v, h.beta2), __fmul_rn(__fmul_rn(grad, grad), 1.0f - h.beta2));
+    const float change = __fmul_rn(s.rate, *m) / __fadd_rn(__fmul_rn(sqrtf(*v), s.root), h.eps);
+    const float now = __fsub_rn(__fmul_rn(widen(*p), s.keep), change);
+    if (is_finite(now)) *p = __ushort_as_bfloat16(static_cast<unsigned short>((__float_as_uint(now) + (r >> 16)) >> 16));
+    else store(p, now);
+}
+
+template <int V>
+__global__ void __launch_bounds__(kThreads)
+update_bf16(bf16* p, float* m, float* v, const float* g, const float* norm, const float* lr, const uint32_t* seed, Hyper h, int64_t n) {
+    GRAFT_SHARED(float, shared, 3);
+    if (norm[2] == 0.0f) return;
+    const Step s = defined_step(shared, norm, lr, h);
+    const uint32_t key0 = seed[0], key1 = seed[1], step = seed[2], batch = seed[3];
+    const int64_t stride = int64_t(gridDim.x) * kThreads * V;
+    for (int64_t i = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * V; i < n; i += stride) {
+        Pack<bf16, V> pp = load_pack<V>(p + i);
+        Pack<float, V> mm = load_pack<V>(m + i), vv = load_pack<V>(v + i);
+        const Pack<float, V> gg = load_pack<V>(g + i);
+        const Philox words = philox({uint32_t(i / 4), 0, step, batch}, key0, key1);
+#pragma unroll
+        for (int k = 0; k < V; ++k)
+            defined_one(&pp.at[k], &mm.at[k], &vv.at[k], gg.at[k], words.at[V == 1 ? int(i % 4) : k], s, h);
         store_pack(p + i, pp);
         store_pack(m + i, mm);
         store_pack(v + i, vv);
@@ -171,6 +224,28 @@ graft_status* adamw(graft_context* c, const graft_adamw_args* a) {
     else
         GRAFT_LAUNCH((update<1>), dim3(blocks_for(ceil_div(n, kThreads))), dim3(kThreads), 0, c->stream, p, m, v, g, norm, lr,
                      h, n);
+    return launched();
+}
+
+graft_status* adamw_bf16(graft_context* c, const graft_adamw_bf16_args* a) {
+    GRAFT_TRY(check_flat("p", a->p, kBF16, -1));
+    const int64_t n = elements(a->p);
+    GRAFT_TRY(check_flat("m", a->m, kF32, n));
+    GRAFT_TRY(check_flat("v", a->v, kF32, n));
+    GRAFT_TRY(check_flat("g", a->g, kF32, n));
+    GRAFT_TRY(check_flat("norm", a->norm, kF32, 4));
+    GRAFT_TRY(check_flat("lr", a->lr, kF32, -1));
+    GRAFT_TRY(check_flat("seed", a->seed, kU32, 4));
+    if (n == 0) return nullptr;
+    const Hyper h{a->beta1, a->beta2, a->eps, a->weight_decay, a->lr_scale};
+    const bool fast = packs(a->p, 8) && packs(a->m, 4) && packs(a->v, 4) && packs(a->g, 4);
+    auto launch = [&](auto kernel, int pack) {
+        GRAFT_LAUNCH(kernel, dim3(blocks_for(ceil_div(n, kThreads * pack))), dim3(kThreads), 0, c->stream, data<bf16>(a->p),
+                     data<float>(a->m), data<float>(a->v), data<float>(a->g), data<float>(a->norm), data<float>(a->lr),
+                     data<uint32_t>(a->seed), h, n);
+    };
+    if (fast) launch(update_bf16<4>, 4);
+    else launch(update_bf16<1>, 1);
     return launched();
 }
 

@@ -144,6 +144,7 @@ class Run {
             for (int64_t col = 0; col < t.shape[1]; ++col) {
                 const unsigned char* from = bytes.data() + col * size_of(t.dtype);
                 if (t.dtype == GRAFT_BF16) { uint16_t b; std::memcpy(&b, from, 2); out->push_back(bf16_value(b)); }
+                else if (t.dtype == GRAFT_U8) out->push_back(*from);
                 else if (t.dtype == GRAFT_I32) { int32_t b; std::memcpy(&b, from, 4); out->push_back(b); }
                 else { float b; std::memcpy(&b, from, 4); out->push_back(b); }
             }

@@ -6,7 +6,7 @@ namespace {
 
 using Values = std::vector<double>;
 
-void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double cap, int64_t workspace) {
+void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double cap, int64_t workspace, double smoothing = 0, double z_loss = 0) {
     const int64_t tokens = 9;
     const std::vector<int> rows = {1, 3, 4, 8, 0, 0}, targets = {2, 0, int(vocab) - 1, 1, 0, 0};
     const Values weights = {1, 0.5, 1, 2, 0, 0};
@@ -16,7 +16,7 @@ void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double
     Values loss = {10, 20}, dx(size_t(tokens * h)), dw = before.values;
     for (int64_t i = 0; i < n; ++i) {
         Values z, slope;
-        double top = -INFINITY, sum = 0;
+        double top = -INFINITY, sum = 0, mean = 0;
         int64_t best = 0;
         for (int64_t o = 0; o < vocab; ++o) {
             double dot = 0;
@@ -29,13 +29,15 @@ void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double
                 best = o;
             }
         }
-        for (double v : z) sum += std::exp(v - top);
+        for (double v : z) sum += std::exp(v - top), mean += v / double(vocab);
         const int target = targets[size_t(i)];
         const double weight = weights[size_t(i)] * inverse;
-        loss[0] += weight * (std::log(sum) + top - z[size_t(target)]);
+        const double lse = std::log(sum) + top, even = smoothing / double(vocab);
+        loss[0] += weight * (lse - (1 - smoothing) * z[size_t(target)] - smoothing * mean + z_loss * lse * lse);
         loss[1] += best == target ? weights[size_t(i)] : 0;
         for (int64_t o = 0; o < vocab; ++o) {
-            const double d = weight * (std::exp(z[size_t(o)] - top) / sum - (o == target)) * slope[size_t(o)];
+            const double q = (o == target ? 1 - smoothing : 0) + even;
+            const double d = weight * (std::exp(z[size_t(o)] - lse) * (1 + 2 * z_loss * lse) - q) * slope[size_t(o)];
             for (int64_t c = 0; c < h; ++c) {
                 dx[size_t(rows[size_t(i)] * h + c)] += d * w.at(o, c);
                 dw[size_t(o * h + c)] += d * x.at(rows[size_t(i)], c);
@@ -44,7 +46,7 @@ void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double
     }
     for (int part = 0; part < 3; ++part) {
         const char* names[] = {"loss", "dx", "dw"};
-        run_case({std::string("linear_cross_entropy ") + names[part] + (type == GRAFT_BF16 ? " bf16 " : " f32 ") + std::to_string(vocab) +
+        run_case({std::string("linear_cross_entropy ") + (smoothing > 0 ? "smoothed " : "") + names[part] + (type == GRAFT_BF16 ? " bf16 " : " f32 ") + std::to_string(vocab) +
                       (cap > 0 ? " cap" : ""), type == GRAFT_BF16 && part > 0 ? 1.0 / 64 : 3e-6, part == 0 ? loss : part == 1 ? dx : dw,
                   [=](Run& r, Values* out) {
                       graft_linear_cross_entropy_args a{};
@@ -60,6 +62,8 @@ void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double
                       a.weights = r.put(Array(GRAFT_F32, 1, n, [&](int64_t i) { return weights[size_t(i)]; }));
                       a.inverse = r.put(Array(GRAFT_F32, 1, 1, [=](int64_t) { return inverse; }));
                       a.soft_cap = float(cap);
+                      a.label_smoothing = float(smoothing);
+                      a.z_loss = float(z_loss);
                       a.chunk_rows = chunk;
                       a.scratch = r.tensor(GRAFT_U8, 1, 4 * (chunk * (vocab + 2 * h) + h));
                       r.check(api().linear_cross_entropy(r.context(), &a));
@@ -102,6 +106,7 @@ void loss_cases() {
     for (int32_t type : {GRAFT_F32, GRAFT_BF16}) {
         cross_entropy(type, 300, 24, 4, 0, 1 << 20);
         cross_entropy(type, 37, 5, 6, 4.0, 1 << 20);
+        cross_entropy(type, 37, 5, 6, 4.0, 1 << 20, 0.125, 0.03125);
     }
     sampling("greedy", 0, 0, 1, 0, {0, 0, 0, 1, 0, 0, 0});
     sampling("top-k", 1, 2, 1, 0, {0, 0, 1, 1, 0, 0, 0});

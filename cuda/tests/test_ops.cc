@@ -14,6 +14,7 @@ void linear_cases();
 void attention_cases();
 void loss_cases();
 void encoder_cases();
+void defined_cases();
 }  // namespace test
 
 int main(int argc, char** argv) {
@@ -29,5 +30,6 @@ int main(int argc, char** argv) {
     test::attention_cases();
     test::loss_cases();
     test::encoder_cases();
+    test::defined_cases();
     return test::report();
 }

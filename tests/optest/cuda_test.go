@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/graftlm/graft/bindings/native"
+	"github.com/graftlm/graft/bindings/reference"
 )
 
 // withoutTwin are the operations of the table that CUDA does not have yet.
@@ -18,5 +19,11 @@ var withoutTwin = []string{}
 func TestCUDA(t *testing.T) {
 	backend, err := native.CUDA(native.Options{})
 	require.NoError(t, err)
-	Run(t, backend, Options{Missing: withoutTwin})
+	got, want := map[string][]byte{}, map[string][]byte{}
+	Run(t, backend, Options{Missing: withoutTwin, Results: got})
+	Run(t, reference.New(reference.Float32), Options{Only: defined, Results: want})
+	require.NotEmpty(t, want)
+	for name, bits := range want {
+		require.Equal(t, bits, got[name], name)
+	}
 }

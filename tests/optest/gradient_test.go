@@ -99,6 +99,8 @@ func gradients() (all []gradient) {
 	for _, c := range []loss{
 		{tokens: 6, targets: 3, vocab: 9, hidden: 5, filler: 2, dx: true, dw: true, name: "filled "},
 		{tokens: 4, targets: 4, vocab: 7, hidden: 5, softCap: 1.5, dx: true, dw: true, name: "soft cap "},
+		{tokens: 4, targets: 3, vocab: 7, hidden: 5, smoothing: 0.2, dx: true, dw: true, name: "smoothed "},
+		{tokens: 4, targets: 3, vocab: 7, hidden: 5, softCap: 1.5, smoothing: 0.1, zLoss: 0.05, dx: true, dw: true, name: "z-loss "},
 	} {
 		// The loss is element 0; the operation takes no gradient of its own.
 		all = append(all, gradient{"linear_cross_entropy " + c.String(), c.build, c.build, "loss", "", map[string]string{"x": "dx", "w": "dw"}})

@@ -3,6 +3,7 @@ package optest
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 
 	"github.com/graftlm/graft/bindings"
@@ -286,4 +287,32 @@ func linearBackwardCases() (all []Case) {
 	}
 	g := grads[6]
 	return append(all, Case{Op: "linear_backward", Variant: "bench " + benchLinear.String(), bench: true, build: benchLinear.backward(g)})
+}
+
+// quantizeCases have every tie: a block of the midpoints themselves and of their
+// neighbours, whose largest is 1, beside one of zeros and one of small numbers.
+func quantizeCases() (all []Case) {
+	ties := make([]float64, 0, 64)
+	for i := range 15 {
+		mid := (quant.Values[i] + quant.Values[i+1]) / 2
+		ties = append(ties, float64(mid), float64(math.Nextafter32(mid, 2)), float64(math.Nextafter32(mid, -2)))
+	}
+	ties = append(ties, 1)
+	for _, size := range [][2]int{{3, 64}, {5, 128}, {32, 6}, {2, 4096}} {
+		all = append(all, Case{Op: "nf4_quantize", Variant: fmt.Sprintf("%dx%d", size[0], size[1]), build: func(m *maker) func(bindings.Ops) {
+			m.exact = true
+			n, k := size[0], size[1]
+			values := normal("x", []int{n, k})
+			copy(values, ties)
+			clear(values[64:128])
+			for i := 128; i < min(192, len(values)); i++ {
+				values[i] *= 1e-30
+			}
+			x := m.given("x", input, m.act, values, n, k)
+			_, codes := m.alloc("codes", output, bindings.U8, nil, []int{n, k / 2})
+			absmax := m.outStat("absmax", n*k/bindings.NF4Block)
+			return func(ops bindings.Ops) { ops.NF4Quantize(codes, absmax, x) }
+		}})
+	}
+	return all
 }

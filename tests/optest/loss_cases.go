@@ -11,7 +11,7 @@ type loss struct {
 	tokens, targets, vocab, hidden int
 	filler                         int // rows of weight 0 at the end, all of row 0
 	form                           storage
-	softCap                        float64
+	softCap, smoothing, zLoss      float64
 	dx, dw                         bool
 	name                           string
 }
@@ -47,7 +47,7 @@ func (c loss) build(m *maker) func(bindings.Ops) {
 		Rows: m.ints("rows", rows, n), Targets: m.ints("targets", targets, n),
 		Weights: m.given("weights", input, m.statType(), weights, n),
 		Inverse: m.given("inverse", input, m.statType(), []float64{1.0 / 7}, 1),
-		SoftCap: c.softCap,
+		SoftCap: c.softCap, LabelSmoothing: c.smoothing, ZLoss: c.zLoss,
 	}
 	a.Scratch = m.scratch(m.profile.CrossEntropyScratch(n, a.W))
 	return func(ops bindings.Ops) { ops.LinearCrossEntropy(total, dx, dw, a) }
@@ -63,6 +63,9 @@ func lossCases() (all []Case) {
 		{tokens: 20, targets: 7, vocab: 63, hidden: 32, filler: 9, dx: true, dw: true, name: "filled "},
 		{tokens: 9, targets: 0, vocab: 63, hidden: 32, dx: true, dw: true, name: "no target "},
 		{tokens: 9, targets: 5, vocab: 63, hidden: 32, softCap: 3, dx: true, dw: true, name: "soft cap "},
+		{tokens: 9, targets: 5, vocab: 63, hidden: 32, smoothing: 0.1, dx: true, dw: true, name: "smoothed "},
+		{tokens: 9, targets: 5, vocab: 63, hidden: 32, zLoss: 0.01, dx: true, dw: true, name: "z-loss "},
+		{tokens: 20, targets: 17, vocab: 2049, hidden: 16, softCap: 3, smoothing: 0.2, zLoss: 1e-3, dx: true, dw: true, name: "smoothed, z-loss, soft cap "},
 		{tokens: 9, targets: 5, vocab: 63, hidden: 64, form: denseF32, dx: true, dw: true},
 		{tokens: 9, targets: 5, vocab: 63, hidden: 64, form: nf4Nested, dx: true},
 		{tokens: 700, targets: 700, vocab: 33, hidden: 16, dx: true, dw: true, name: "several chunks "},

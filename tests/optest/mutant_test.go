@@ -138,6 +138,13 @@ func (b broken) AdamW(p, m, v, g, norm, lr bindings.Tensor, h bindings.AdamWHype
 	b.Ops.AdamW(p, m, v, g, norm, lr, h)
 }
 
+func (b broken) AdamWBF16(p, m, v, g, norm, lr, seed bindings.Tensor, h bindings.AdamWHyper) {
+	if b.adamw != nil {
+		b.adamw(&h)
+	}
+	b.Ops.AdamWBF16(p, m, v, g, norm, lr, seed, h)
+}
+
 func (b broken) AdamW8(p, m, v, mScale, vScale, g, norm, lr bindings.Tensor, h bindings.AdamWHyper) {
 	if b.adamw != nil {
 		b.adamw(&h)
@@ -214,18 +221,22 @@ func TestMutants(t *testing.T) {
 		"prefix key forgotten": {"attention/prefix 5", broken{attention: func(a *bindings.AttentionArgs) {
 			a.PrefixK, a.PrefixV = a.PrefixK.RowRange(1, 5), a.PrefixV.RowRange(1, 5)
 		}}},
-		"soft cap of logits":   {"linear_cross_entropy/soft cap", broken{loss: func(a *bindings.CrossEntropyArgs) { a.SoftCap = 0 }}},
-		"decay forgotten":      {"adamw/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
-		"rate scale forgotten": {"adamw/no decay", broken{adamw: func(h *bindings.AdamWHyper) { h.LRScale = 1 }}},
-		"beta swapped":         {"adamw/later", broken{adamw: func(h *bindings.AdamWHyper) { h.Beta1, h.Beta2 = h.Beta2, h.Beta1 }}},
-		"8-bit decay":          {"adamw8/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
-		"8-bit beta":           {"adamw8/later", broken{adamw: func(h *bindings.AdamWHyper) { h.Beta1 = 0.91 }}},
-		"8-bit scales swapped": {"adamw8/clipped", broken{swapScales: true}},
-		"temperature ignored":  {"sample/cold", broken{sample: func(s *bindings.SampleArgs) { s.Temperature = 1 }}},
-		"top-k off by one":     {"sample/top-k", broken{sample: func(s *bindings.SampleArgs) { s.TopK-- }}},
-		"top-p ignored":        {"sample/top-p", broken{sample: func(s *bindings.SampleArgs) { s.TopP = 1 }}},
-		"min-p ignored":        {"sample/min-p", broken{sample: func(s *bindings.SampleArgs) { s.MinP = 0 }}},
-		"penalty ignored":      {"sample/penalty", broken{sample: func(s *bindings.SampleArgs) { s.RepetitionPenalty = 1 }}},
+		"soft cap of logits":                {"linear_cross_entropy/soft cap", broken{loss: func(a *bindings.CrossEntropyArgs) { a.SoftCap = 0 }}},
+		"smoothing forgotten":               {"linear_cross_entropy/smoothed 5", broken{loss: func(a *bindings.CrossEntropyArgs) { a.LabelSmoothing = 0 }}},
+		"smoothing over all but the target": {"linear_cross_entropy/smoothed 5", broken{loss: func(a *bindings.CrossEntropyArgs) { a.LabelSmoothing *= 63.0 / 62 }}},
+		"z-loss forgotten":                  {"linear_cross_entropy/z-loss", broken{loss: func(a *bindings.CrossEntropyArgs) { a.ZLoss = 0 }}},
+		"decay in bf16":                     {"adamw_bf16/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
+		"decay forgotten":                   {"adamw/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
+		"rate scale forgotten":              {"adamw/no decay", broken{adamw: func(h *bindings.AdamWHyper) { h.LRScale = 1 }}},
+		"beta swapped":                      {"adamw/later", broken{adamw: func(h *bindings.AdamWHyper) { h.Beta1, h.Beta2 = h.Beta2, h.Beta1 }}},
+		"8-bit decay":                       {"adamw8/first", broken{adamw: func(h *bindings.AdamWHyper) { h.WeightDecay = 0 }}},
+		"8-bit beta":                        {"adamw8/later", broken{adamw: func(h *bindings.AdamWHyper) { h.Beta1 = 0.91 }}},
+		"8-bit scales swapped":              {"adamw8/clipped", broken{swapScales: true}},
+		"temperature ignored":               {"sample/cold", broken{sample: func(s *bindings.SampleArgs) { s.Temperature = 1 }}},
+		"top-k off by one":                  {"sample/top-k", broken{sample: func(s *bindings.SampleArgs) { s.TopK-- }}},
+		"top-p ignored":                     {"sample/top-p", broken{sample: func(s *bindings.SampleArgs) { s.TopP = 1 }}},
+		"min-p ignored":                     {"sample/min-p", broken{sample: func(s *bindings.SampleArgs) { s.MinP = 0 }}},
+		"penalty ignored":                   {"sample/penalty", broken{sample: func(s *bindings.SampleArgs) { s.RepetitionPenalty = 1 }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			noticed(t, memo, c.in, func(ops bindings.Ops) bindings.Ops {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/bindings/native"
+	"github.com/graftlm/graft/bindings/reference"
 )
 
 // instructionSets are those of the CPU backend. One that the machine lacks is
@@ -46,6 +47,29 @@ func TestCPU(t *testing.T) {
 	}
 	require.NotZero(t, run, "no instruction set of the CPU backend opens")
 	require.Zero(t, native.Live(), "every device is closed")
+}
+
+// defined are the operations whose every rounding is defined: they give the bits
+// of the reference in float32 on any device.
+const defined = "adamw_bf16/"
+
+func TestCPUGivesTheDefinedBits(t *testing.T) {
+	want := map[string][]byte{}
+	Run(t, reference.New(reference.Float32), Options{Only: defined, Results: want})
+	for _, isa := range instructionSets {
+		t.Run(isa, func(t *testing.T) {
+			t.Setenv("GRAFT_CPU_ISA", isa)
+			if device, err := native.CPU(native.Options{}).Open(bindings.Plan{}); err != nil {
+				t.Skip(err)
+			} else {
+				require.NoError(t, device.Close())
+			}
+			got := map[string][]byte{}
+			Run(t, native.CPU(native.Options{}), Options{Only: defined, Results: got})
+			require.NotEmpty(t, got)
+			require.Equal(t, want, got)
+		})
+	}
 }
 
 func BenchmarkCPU(b *testing.B) { Bench(b, native.CPU(native.Options{})) }

@@ -81,6 +81,23 @@ func optimizerCases() (all []Case) {
 	} {
 		all = append(all, Case{Op: "adamw8", Variant: fmt.Sprintf("%s, %d", c.name, c.n), build: eightBit(c.n, c.state, c.h)})
 	}
+	for _, c := range []struct {
+		name  string
+		n     int
+		state []float64
+		h     bindings.AdamWHyper
+	}{
+		{"first step", 65, []float64{1, 1, 1, 1}, h},
+		{"clipped", 129, []float64{4, 0.25, 1, 1}, h},
+		{"later step", 1, []float64{1, 1, 1, 1000}, h},
+		{"no decay, faster", 7, []float64{1, 1, 1, 3}, plus},
+		{"skipped", 65, []float64{math.Inf(1), 0, 0, 3}, h},
+		{"many", 4099, []float64{2, 0.5, 1, 20}, h},
+		{"whole packs", 4096, []float64{2, 0.5, 1, 20}, h},
+	} {
+		all = append(all, Case{Op: "adamw_bf16", Variant: fmt.Sprintf("%s, %d", c.name, c.n), build: narrow(c.n, c.state, c.h)})
+	}
+	all = append(all, Case{Op: "adamw_bf16", Variant: "bench 1048576", bench: true, build: narrow(1<<20, []float64{1, 1, 1, 10}, h)})
 	bench := eightBit(1<<20, []float64{1, 1, 1, 10}, h)
 	return append(all, Case{Op: "adamw8", Variant: "bench 1048576", bench: true, build: bench})
 }
@@ -116,5 +133,32 @@ func eightBit(n int, state []float64, h bindings.AdamWHyper) build {
 		k := h
 		k.Beta1, k.Beta2 = m.number(k.Beta1), m.number(k.Beta2)
 		return func(ops bindings.Ops) { ops.AdamW8(p, mom, v, mScale, vScale, g, norm, lr, k) }
+	}
+}
+
+// narrow has parameters in bf16. A draw of the bound that falls on the other side
+// of the random rounding says that this element may.
+func narrow(n int, state []float64, h bindings.AdamWHyper) build {
+	return func(m *maker) func(bindings.Ops) {
+		m.accuracy(8, 0)
+		m.exact = state[2] == 0
+		updatedAs := func(name string, dtype bindings.DType, values []float64) bindings.Tensor {
+			t := m.saved(name, dtype, values, n)
+			m.specs[len(m.specs)-1].role = updated
+			return t
+		}
+		second := normal("v", []int{n})
+		for i, v := range second {
+			second[i] = 0.1 + v*v
+		}
+		p := updatedAs("p", bindings.BF16, normal("p", []int{n}))
+		mom, v := updatedAs("m", m.statType(), normal("m", []int{n})), updatedAs("v", m.statType(), second)
+		g := m.stat("g", n)
+		norm := m.given("norm", input, m.statType(), state, 4)
+		lr := m.given("lr", input, m.statType(), []float64{1e-2}, 1)
+		seed := m.seed()
+		k := h
+		k.Beta1, k.Beta2 = m.number(k.Beta1), m.number(k.Beta2)
+		return func(ops bindings.Ops) { ops.AdamWBF16(p, mom, v, g, norm, lr, seed, k) }
 	}
 }

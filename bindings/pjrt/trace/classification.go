@@ -14,7 +14,7 @@ func (d *Tracer) ClassificationLoss(loss, dlogits bindings.Tensor, a bindings.Cl
 	var lost, hit, slope value
 	switch a.Loss {
 	case bindings.SoftmaxCrossEntropy:
-		lost, hit, slope = d.rowLosses(z, d.get(a.Classes), scale, 0, true)
+		lost, hit, slope = d.rowLosses(z, d.get(a.Classes), scale, bindings.CrossEntropyArgs{}, true)
 	case bindings.BinaryCrossEntropy:
 		v, zero := exact(a.Values), d.num(0, z)
 		one := d.num(1, z)

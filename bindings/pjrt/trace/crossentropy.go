@@ -7,9 +7,9 @@ import (
 )
 
 // LinearCrossEntropy goes through the target rows in chunks, one after the
-// other, so that only the logits of one exist. With p = softmax(z) the gradient
-// of the loss by z is weight·inverse·(p − onehot), times 1 − (z/c)² under a soft
-// cap.
+// other, so that only the logits of one exist. With p = softmax(z), L =
+// logsumexp(z) and the smoothed target q = (1−ε)·onehot + ε/V the gradient of the
+// loss by z is weight·inverse·(p·(1 + 2λL) − q), times 1 − (z/c)² under a soft cap.
 func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.CrossEntropyArgs) {
 	d.begin("linear_cross_entropy")
 	x, n := d.get(a.X), a.Rows.Len()
@@ -23,7 +23,7 @@ func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 		to := min(from+chunk, n)
 		cut := func(v value) value { return d.cut(v, 0, from, to) }
 		xs := d.after(d.rows(x, cut(rows)), lost)
-		l, hit, dz := d.rowLosses(d.matmul(xs, w, 1, 1), cut(targets), cut(scale), a.SoftCap, dx.Valid() || dw.Valid())
+		l, hit, dz := d.rowLosses(d.matmul(xs, w, 1, 1), cut(targets), cut(scale), a, dx.Valid() || dw.Valid())
 		lost = d.add(lost, d.total(d.mul(l, cut(scale))))
 		hits = d.add(hits, d.total(d.choose(hit, cut(weights), d.num(0, cut(weights)))))
 		if dz.name == "" {
@@ -50,11 +50,11 @@ func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 // rowLosses turns logits [n, V] into the loss of each row, whether the target
 // is the (first) largest logit, and, if wanted, the gradient by the logits of
 // scale·loss.
-func (d *Tracer) rowLosses(z, targets, scale value, soft float64, gradient bool) (loss, hit, dz value) {
+func (d *Tracer) rowLosses(z, targets, scale value, a bindings.CrossEntropyArgs, gradient bool) (loss, hit, dz value) {
 	slope := d.spread(scale, z.dims, 0)
-	if soft > 0 {
-		t := d.op("tanh", d.scale(z, 1/soft))
-		z = d.scale(t, soft)
+	if a.SoftCap > 0 {
+		t := d.op("tanh", d.scale(z, 1/a.SoftCap))
+		z = d.scale(t, a.SoftCap)
 		slope = d.mul(slope, d.sub(d.num(1, t), d.mul(t, t)))
 	}
 	place := d.iota("i32", 1, z.dims...)
@@ -62,12 +62,27 @@ func (d *Tracer) rowLosses(z, targets, scale value, soft float64, gradient bool)
 	zero, big := d.num(0, z), d.max(z, 1)
 	lse := d.add(big, d.op("log", d.sum(d.op("exponential", d.sub(z, d.spread(big, z.dims, 0))), 1)))
 	loss = d.sub(lse, d.sum(d.choose(target, z, zero), 1))
+	even := a.LabelSmoothing / float64(z.dims[1])
+	if a.LabelSmoothing > 0 {
+		loss = d.add(loss, d.sub(d.scale(d.sum(d.choose(target, z, zero), 1), a.LabelSmoothing), d.scale(d.sum(z, 1), even)))
+	}
+	if a.ZLoss > 0 {
+		loss = d.add(loss, d.scale(d.mul(lse, lse), a.ZLoss))
+	}
 	largest := d.compare("GE", z, d.spread(big, z.dims, 0))
 	first := d.fold(d.choose(largest, place, d.num(math.MaxInt32, place)), "minimum", math.MaxInt32, 1)
 	hit = d.compare("EQ", first, targets)
 	if gradient {
 		p := d.op("exponential", d.sub(z, d.spread(lse, z.dims, 0)))
-		dz = d.mul(slope, d.sub(p, d.choose(target, d.num(1, z), zero)))
+		if a.ZLoss > 0 {
+			grown := d.scale(lse, 2*a.ZLoss)
+			p = d.mul(p, d.spread(d.add(grown, d.num(1, grown)), z.dims, 0))
+		}
+		others := zero
+		if even > 0 {
+			others = d.num(even, z)
+		}
+		dz = d.mul(slope, d.sub(p, d.choose(target, d.num(1-a.LabelSmoothing+even, z), others)))
 	}
 	return loss, hit, dz
 }

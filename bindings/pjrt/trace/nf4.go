@@ -54,3 +54,23 @@ func (d *Tracer) perElement(x value, n, block int, dims []int) value {
 	all := d.reshape(d.spread(x, []int{x.len(), block}, 0), x.len()*block)
 	return d.reshape(d.cut(all, 0, 0, n), dims...)
 }
+
+// NF4Quantize counts the midpoints below each value.
+func (d *Tracer) NF4Quantize(codes, absmax, x bindings.Tensor) {
+	d.begin("nf4_quantize")
+	values := d.convert(d.get(x), "f32")
+	n := values.len()
+	flat := d.reshape(values, n/bindings.NF4Block, bindings.NF4Block)
+	scales := d.fold(d.op("abs", flat), "maximum", 0, 1)
+	least := d.op("maximum", scales, d.num(1e-38, scales))
+	share := d.mul(flat, d.spread(d.div(d.num(1, least), least), flat.dims, 0))
+	code := d.fill(0, "i32", share.dims...)
+	for i := range 15 {
+		mid := (quant.Values[i] + quant.Values[i+1]) / 2
+		code = d.add(code, d.convert(d.compare("LT", d.num(float64(mid), share), share), "i32"))
+	}
+	pairs := d.reshape(code, n/2, 2)
+	high, low := d.cut(pairs, 1, 0, 1), d.cut(pairs, 1, 1, 2)
+	d.set(codes, d.reshape(d.convert(d.add(d.scale(high, 16), low), "ui8"), codes.Shape.Dims()...))
+	d.set(absmax, scales)
+}

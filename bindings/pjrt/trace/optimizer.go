@@ -56,3 +56,18 @@ func (d *Tracer) adamw(oldP, oldM, oldV, grad, state, rate value, h bindings.Ada
 	decayed := d.mul(oldP, all(d.sub(d.num(1, rate), d.scale(rate, h.WeightDecay))))
 	return d.sub(decayed, change), newM, newV
 }
+
+// AdamWBF16 rounds what adamw gives at random. A compiler may fuse products and
+// sums, so that one value in thousands falls on the other side.
+func (d *Tracer) AdamWBF16(p, m, v, g, norm, lr, seed bindings.Tensor, h bindings.AdamWHyper) {
+	d.begin("adamw_bf16")
+	state, oldP, oldM, oldV := d.get(norm), d.get(p), d.get(m), d.get(v)
+	newP, newM, newV := d.adamw(d.convert(oldP, "f32"), oldM, oldV, d.get(g), state, d.at(d.get(lr), 0), h)
+	words := d.reshape(d.words(newP.len(), 0, d.get(seed)), newP.dims...)
+	bits := d.add(d.bitcast(newP, "ui32"), d.op("shift_right_logical", words, d.num(16, words)))
+	high := d.bitcast(d.op("and", bits, d.num(0xffff0000, bits)), "f32")
+	apply := d.spread(d.compare("NE", d.at(state, 2), d.fill(0, "f32")), oldP.dims)
+	d.set(p, d.choose(apply, d.convert(d.choose(d.finite(newP), high, newP), oldP.elem), oldP))
+	d.set(m, d.choose(apply, newM, oldM))
+	d.set(v, d.choose(apply, newV, oldV))
+}

@@ -13,17 +13,19 @@ func (d *Tracer) drop(x value, p bindings.Dropout, when value) value {
 	if p.P == 0 {
 		return x
 	}
-	name := fmt.Sprintf("philox_%d", x.len())
-	if _, ok := d.funcs[name]; !ok {
-		d.funcs[name] = philox(name, x.len())
-	}
-	site := d.fill(float64(p.Site), "ui32")
-	seed := d.after(d.get(p.Seed), when)
-	bits := d.emit("ui32", []int{x.len()}, "func.call @%s(%s, %s) : (%s, %s) -> %s",
-		name, seed.name, site.name, seed.typ(), site.typ(), typ("ui32", []int{x.len()}))
-	bits = d.reshape(bits, x.dims...)
+	bits := d.reshape(d.words(x.len(), p.Site, d.after(d.get(p.Seed), when)), x.dims...)
 	kept := d.compare("GE", bits, d.num(float64(p.Threshold()), bits))
 	return d.choose(kept, d.scale(x, 1/(1-p.P)), d.num(0, x))
+}
+
+// words are n random ones of a site.
+func (d *Tracer) words(n int, site uint32, seed value) value {
+	name := fmt.Sprintf("philox_%d", n)
+	if _, ok := d.funcs[name]; !ok {
+		d.funcs[name] = philox(name, n)
+	}
+	at := d.fill(float64(site), "ui32")
+	return d.emit("ui32", []int{n}, "func.call @%s(%s, %s) : (%s, %s) -> %s", name, seed.name, at.name, seed.typ(), at.typ(), typ("ui32", []int{n}))
 }
 
 // philox is a function that gives n random words: Philox4x32-10 with counters

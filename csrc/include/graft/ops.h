@@ -160,7 +160,7 @@ typedef struct graft_linear_cross_entropy_args {
     graft_tensor x;
     graft_weight w;
     graft_tensor rows, targets, weights, inverse;
-    float soft_cap;
+    float soft_cap, label_smoothing, z_loss;
     int64_t chunk_rows;  // rows whose logits exist at once
     graft_tensor scratch;
 } graft_linear_cross_entropy_args;
@@ -245,6 +245,16 @@ typedef struct graft_adamw8_args {
     float beta1, beta2, eps, weight_decay, lr_scale;
 } graft_adamw8_args;
 
+// adamw with p [n] bf16, rounded at random by seed [4] u32; m, v, g [n] f32.
+typedef struct graft_adamw_bf16_args {
+    graft_tensor p, m, v;
+    graft_tensor g, norm, lr, seed;
+    float beta1, beta2, eps, weight_decay, lr_scale;
+} graft_adamw_bf16_args;
+
+// codes [n,k/2] u8, absmax [n*k/64] f32 of x [n,k] f32 or bf16.
+typedef struct graft_nf4_quantize_args { graft_tensor codes, absmax, x; } graft_nf4_quantize_args;
+
 #ifdef __cplusplus
 }
 #endif
@@ -283,6 +293,8 @@ typedef struct graft_adamw8_args {
     DO(dropout) \
     DO(weight_norm) \
     DO(magnitude) \
-    DO(magnitude_backward)
+    DO(magnitude_backward) \
+    DO(adamw_bf16) \
+    DO(nf4_quantize)
 
 #endif
