@@ -180,6 +180,9 @@ func (r *Run) build() (err error) {
 	if err := r.Method.Attach(r.Model, uint64(c.Train.Seed)); err != nil {
 		return err
 	}
+	if d := r.Model.Decoder; d != nil {
+		d.LabelSmoothing, d.ZLoss = c.Train.Smoothing, c.Train.ZLoss
+	}
 	if r.Model.Objective == nil {
 		return failure.Config("%s is an encoder (%s), which does not predict next tokens; method.type: head trains a classifier on it", r.Base.Dir, r.Base.Config.Family)
 	}

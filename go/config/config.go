@@ -88,6 +88,8 @@ type Train struct {
 	Accumulation int     `yaml:"gradient_accumulation_steps" default:"8" head:"1" range:"[1,1e6]" aka:"grad_accum" doc:"Micro-batches in a step."`
 	Seed         int     `yaml:"seed" default:"42" range:"[0,9e18]" doc:"Of every random number of the run."`
 	MaxGradNorm  float64 `yaml:"max_grad_norm" default:"1" range:"[0,1e9]" aka:"gradient_clipping clip" doc:"Longer gradients are scaled down to this; 0 is never."`
+	Smoothing    float64 `yaml:"label_smoothing" range:"[0,1)" only:"full|lora|prompt|ptuning|prefix" aka:"label_smoothing_factor" doc:"Share of each target that is spread over the whole vocabulary. The evaluation has none."`
+	ZLoss        float64 `yaml:"z_loss" range:"[0,1e3]" only:"full|lora|prompt|ptuning|prefix" aka:"z_loss_weight" doc:"Times logsumexp(logits)² added to the loss of each target token. The evaluation has none."`
 	OutputDir    string  `yaml:"output_dir" aka:"out out_dir" doc:"The run directory."`
 	MaxSkipped   int     `yaml:"max_skipped" default:"5" range:"[0,1e6]" doc:"Non-finite steps skipped before the run is given up."`
 }

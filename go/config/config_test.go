@@ -121,6 +121,8 @@ func TestRefusals(t *testing.T) {
 		"method: {type: full, r: 8}":                  "method.r has no effect with method.type full; remove it",
 		"method: {target_modules: 'q_proj,v_proj'}":   "write a list: [q_proj,v_proj]",
 		"method: {target_modules: []}":                "selects nothing",
+		"method: {type: head}\ntrain: {z_loss: 1e-4}": "train.z_loss has no effect with method.type head; remove it",
+		"train: {label_smoothing: 1}":                 "train.label_smoothing: must be finite and in [0, 1), got 1",
 		"method: {target_modules: {a: b}}":            "want all-linear, a list of names or a regular expression, got an object",
 		"method: {rank_pattern: {a: 0}}":              "method.rank_pattern.a: must be in [1, 65536], got 0",
 		"method: {layers_to_transform: [0, -1]}":      "method.layers_to_transform[1]: must be in [0, 4095], got -1",

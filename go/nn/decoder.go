@@ -14,6 +14,9 @@ type Decoder struct {
 	RotaryScale   float64
 	Prompt        *Prompt
 	Prefix        *Prefix
+
+	// What the loss of training has besides (bindings.CrossEntropyArgs).
+	LabelSmoothing, ZLoss float64
 }
 
 // Virtual is the number of positions that are taken before the first token of
@@ -84,7 +87,9 @@ func (d *Decoder) embed(r Reading, in Batch, c *shared) bindings.Tensor {
 // parameters. It leaves the activation stack as it found it.
 func (d *Decoder) ForwardBackward(r Reading, loss bindings.Tensor, in Batch) {
 	d.Through(r, in, func(x, dx bindings.Tensor) {
-		r.LinearCrossEntropy(loss, dx, d.Head.Grad, d.lossArgs(r, x, in))
+		a := d.lossArgs(r, x, in)
+		a.LabelSmoothing, a.ZLoss = d.LabelSmoothing, d.ZLoss
+		r.LinearCrossEntropy(loss, dx, d.Head.Grad, a)
 	})
 }
 
