@@ -28,10 +28,11 @@ func record(t *testing.T, it item) error {
 	return nil
 }
 
-// expandedLimit is how many MiB a file may make a reader allocate: some hundred
-// times what it may expand to.
+// expandedLimit is how many MiB a file may make a reader allocate: the window
+// of zstd, which its header may ask for, and some hundred times what it may
+// expand to.
 func expandedLimit(content []byte) uint64 {
-	return 100 * (freeExpanded + maxExpansion*uint64(len(content))) >> 20
+	return (zstdWindow + 100*(freeExpanded+maxExpansion*uint64(len(content)))) >> 20
 }
 
 func fuzzSource(f *testing.F, end string, seeds ...string) {

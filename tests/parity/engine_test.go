@@ -62,7 +62,6 @@ func open(t *testing.T, k kind, s setting) *train.Engine {
 	m := model.New(s.config)
 	require.NoError(t, s.method.Attach(m, 7))
 	s.quantize(t, m)
-	m.SetRecompute(s.recompute)
 	m.Params.EightBit = s.eightBit
 	var buckets []nn.Bucket
 	for _, batches := range s.buckets {
@@ -71,9 +70,11 @@ func open(t *testing.T, k kind, s setting) *train.Engine {
 		}
 	}
 	backend := k.open()
-	e, err := train.NewEngine(backend, plan.Job{
-		Model: m, Types: k.types, Profile: backend.Profile(), Train: buckets, Eval: buckets, Hyper: s.hyper,
-	}, 11)
+	job := plan.Job{Model: m, Types: k.types, Profile: backend.Profile(), Train: buckets, Eval: buckets, Hyper: s.hyper}
+	if s.recompute {
+		require.NoError(t, job.Checkpoint(plan.RunAll, 0))
+	}
+	e, err := train.NewEngine(backend, job, 11)
 	require.NoError(t, err)
 	t.Cleanup(func() { e.Close() })
 	require.NoError(t, m.Load(context.Background(), e.Device(), s.source, nil))
