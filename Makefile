@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-table cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-table test-cuda-step test-gpu-pack cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -15,6 +15,7 @@ test: ## every test that needs no GPU; those on a PJRT plugin where pip can fetc
 	$(GO) test ./...
 	cd tests/link && $(GO) test ./...
 	$(MAKE) -C cuda -j2 test-table
+	$(MAKE) -C cuda -j2 test-step
 	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory test-pjrt; \
 	else echo "not run: the tests on a PJRT plugin, which python3 -m pip fetches (make test-pjrt)"; fi
 
@@ -88,6 +89,12 @@ test-cuda-table: ## the operation table over the CUDA kernels, run by the host e
 
 test-cuda-host: ## every CUDA kernel on the host: three thread orders, sanitizers, race detector
 	$(MAKE) -C cuda -j2 test-host
+
+test-cuda-step: ## the whole step on the CUDA kernels, run by the host emulation, against the CPU
+	$(MAKE) -C cuda -j2 test-step
+
+test-gpu-pack: ## build/gpu-tests: tests of the whole step for a machine with a GPU and no Go
+	$(MAKE) -C cuda pack
 
 cuda-mutants: ## broken CUDA kernels, each of which the tests must catch
 	$(MAKE) -C cuda -j2 mutants

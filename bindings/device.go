@@ -3,6 +3,7 @@ package bindings
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrNotImplemented says that a device has no such operation, or not for this
@@ -58,7 +59,7 @@ type Device interface {
 	Download(dst []byte, src Tensor) error
 	// Prepare reads a program: a function that issues the same operations, on
 	// the same tensors, each time it is called. On the CPU launching calls it,
-	// a CUDA device captures a graph, PJRT compiles a module.
+	// a CUDA device captures a graph at the first launch, PJRT compiles a module.
 	Prepare(name string, program func(Ops)) (Program, error)
 	Close() error
 }
@@ -69,6 +70,17 @@ type Program interface {
 	// The results are there when a Download returns.
 	Launch() error
 	Close() error
+}
+
+// Profiler is a device that can time the operations of its programs, by name.
+type Profiler interface {
+	Profile(run func() error) (map[string]OpTime, error)
+}
+
+// OpTime is how often an operation ran, and how long in all.
+type OpTime struct {
+	Calls int           `json:"calls"`
+	Time  time.Duration `json:"nanoseconds"`
 }
 
 // Compiler is a device that compiles its programs and knows what each takes.

@@ -47,10 +47,7 @@ type Alternative struct {
 // for the largest batch and sequence; 0: not asked.
 func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s Shape, limit int64) (Alternative, error) {
 	a := Alternative{Method: settings.Method.Type}
-	types := nn.BFloat
-	if settings.Model.DType == "f32" || settings.Model.DType == "auto" && c.DType == "float32" {
-		types = nn.Float32
-	}
+	types := typesOf(settings.Model.DType, c)
 	count := func(s Shape) (plan.Plan, *model.Model, error) {
 		how, err := registry.New(settings.Method, method.Base{Dir: "base"})
 		if err != nil {

@@ -126,7 +126,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 		},
 		Train: shapes, Eval: bucketsOf(r.Eval),
 	}
-	limit, what := r.limit()
+	limit, what := limitOf(c, r.Backend)
 	if err := r.Job.Checkpoint(plan.Checkpointing(c.Memory.Checkpointing), limit); err != nil {
 		return err
 	}
@@ -304,13 +304,13 @@ func bucketsOf(batches []data.MicroBatch) []nn.Bucket {
 	return all
 }
 
-// limit is the bytes that the run may take, 0 if that is not known, and the
+// limitOf is the bytes that a run may take, 0 if that is not known, and the
 // words that say so.
-func (r *Run) limit() (bytes int64, what string) {
-	if set := int64(r.Config.Memory.Limit); set > 0 {
+func limitOf(c *config.Config, b bindings.Backend) (bytes int64, what string) {
+	if set := int64(c.Memory.Limit); set > 0 {
 		return set, "memory.limit is"
 	}
-	if d, ok := r.Backend.(bindings.Describer); ok {
+	if d, ok := b.(bindings.Describer); ok {
 		if x, err := d.Describe(); err == nil {
 			return x.MemoryFree, "the device has free"
 		}

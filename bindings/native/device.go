@@ -11,6 +11,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"github.com/graftlm/graft/bindings"
@@ -25,7 +26,10 @@ type device struct {
 	arenas   [bindings.NumSpaces]arena
 	adapters *C.graft_low_rank // room for the adapters of a call: C memory, for it holds pointers
 	room     int
-	err      error // the first failure of the program that runs now
+	debug    bool
+	began    time.Time                  // of the operation that is issued
+	times    map[string]bindings.OpTime // nil: not asked for
+	err      error                      // the first failure of the program that runs now
 }
 
 var errClosed = errors.New("device is closed")
@@ -93,9 +97,10 @@ func (d *device) Close() error {
 }
 
 // program is issued at each launch, or, where the table can record, captured
-// once.
+// at the first one.
 type program struct {
 	d     *device
+	name  string
 	issue func(bindings.Ops)
 	graph unsafe.Pointer
 }
@@ -104,20 +109,7 @@ func (d *device) Prepare(name string, issue func(bindings.Ops)) (bindings.Progra
 	if d.context == nil {
 		return nil, fmt.Errorf("prepare %s: %w", name, errClosed)
 	}
-	p := &program{d: d, issue: issue}
-	if C.graft_can_capture(d.api) == 0 {
-		return p, nil
-	}
-	if err := d.take(C.graft_call_capture_begin(d.api, d.context)); err != nil {
-		return nil, fmt.Errorf("prepare %s: %w", name, err)
-	}
-	failed := p.run()
-	err := d.take(C.graft_call_capture_end(d.api, d.context, &p.graph)) // also after a failure: it ends the recording
-	if err := errors.Join(failed, err); err != nil {
-		_ = p.Close()
-		return nil, fmt.Errorf("prepare %s: %w", name, err)
-	}
-	return p, nil
+	return &program{d: d, name: name, issue: issue}, nil
 }
 
 func (p *program) run() error {
@@ -126,14 +118,31 @@ func (p *program) run() error {
 	return p.d.err
 }
 
+// Launch issues the operations the first time, so that libraries and kernels
+// are loaded, which a capture does not allow, and a fault has the name of its
+// operation; then it captures them. Later launches replay.
 func (p *program) Launch() error {
 	switch {
 	case p.d.context == nil:
 		return errClosed
-	case p.graph != nil:
+	case p.graph != nil && p.d.times == nil:
 		return p.d.take(C.graft_call_graph_launch(p.d.api, p.d.context, p.graph))
 	}
-	return p.run()
+	if err := p.run(); err != nil || p.graph != nil || p.d.debug || p.d.times != nil || C.graft_can_capture(p.d.api) == 0 {
+		return err
+	}
+	if err := p.capture(); err != nil {
+		return fmt.Errorf("capture %s: %w", p.name, err)
+	}
+	return nil
+}
+
+func (p *program) capture() error {
+	if err := p.d.take(C.graft_call_capture_begin(p.d.api, p.d.context)); err != nil {
+		return err
+	}
+	failed := p.run()
+	return errors.Join(failed, p.d.take(C.graft_call_capture_end(p.d.api, p.d.context, &p.graph))) // it ends the recording also after a failure
 }
 
 func (p *program) Close() error {

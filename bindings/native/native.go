@@ -138,7 +138,7 @@ func (b backend) Open(p bindings.Plan) (bindings.Device, error) {
 	if b.options.Debug {
 		options.debug = 1
 	}
-	d := &device{table: b.table, profile: b.profile}
+	d := &device{table: b.table, profile: b.profile, debug: b.options.Debug}
 	if err := b.take(C.graft_call_context_create(b.api, &d.context, &options)); err != nil {
 		return nil, fmt.Errorf("open %s: %w", b.profile.Name, err)
 	}

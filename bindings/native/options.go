@@ -4,5 +4,5 @@ package native
 type Options struct {
 	Threads int  // of the CPU; 0 means one for each core that may be used
 	Device  int  // number of the GPU
-	Debug   bool // synchronise and check after each operation
+	Debug   bool // of a GPU: wait for each operation, and replay nothing
 }

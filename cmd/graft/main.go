@@ -77,7 +77,7 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			trainCommand(), planCommand(), compareCommand(), dataCommand(), evalCommand(),
 			generateCommand(), chatCommand(), classifyCommand(), mergeCommand(), quantizeCommand(),
-			adapterCommand(), inspectCommand(), devicesCommand(), selfcheckCommand(), tokenizerCommand(),
+			adapterCommand(), inspectCommand(), devicesCommand(), benchCommand(), selfcheckCommand(), tokenizerCommand(),
 			tokenizeCommand(), templateCommand(), configCommand(), completionCommand(), versionCommand(),
 		},
 		Action: func(c *cli.Context) error {

@@ -12,6 +12,7 @@ package device
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,10 @@ import (
 	"github.com/graftlm/graft/bindings/reference"
 	"github.com/graftlm/graft/go/failure"
 )
+
+// DebugVariable, if it is set, has a GPU that is named wait for each operation,
+// so that a fault is reported by the operation that made it.
+const DebugVariable = "GRAFT_CUDA_DEBUG"
 
 // Open gives the backend of a name. threads is for the CPU; 0 means one for
 // each core that may be used.
@@ -43,7 +48,7 @@ func Open(name string, threads int) (bindings.Backend, error) {
 		if err != nil || n < 0 {
 			return nil, failure.Config("device %q: want cuda:N with the number of a GPU", name)
 		}
-		b, err := native.CUDA(native.Options{Device: n})
+		b, err := native.CUDA(native.Options{Device: n, Debug: os.Getenv(DebugVariable) != ""})
 		return b, failure.As(failure.ErrUnavailable, err)
 	case "pjrt":
 		return openPJRT(rest)

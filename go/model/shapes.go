@@ -8,6 +8,7 @@ import (
 // shapes are published config.json shapes by a short name, for plans of models
 // that are not there. Weights have nothing to do with them.
 var shapes = map[string]string{
+	"tiny":            `{"model_type":"llama","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":320,"max_position_embeddings":512,"torch_dtype":"bfloat16"}`,
 	"smollm2-135m":    `{"model_type":"llama","hidden_size":576,"intermediate_size":1536,"num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"vocab_size":49152,"tie_word_embeddings":true,"max_position_embeddings":8192,"torch_dtype":"bfloat16"}`,
 	"tinyllama-1.1b":  `{"model_type":"llama","hidden_size":2048,"intermediate_size":5632,"num_hidden_layers":22,"num_attention_heads":32,"num_key_value_heads":4,"vocab_size":32000,"max_position_embeddings":2048,"torch_dtype":"bfloat16"}`,
 	"llama-7b":        `{"model_type":"llama","hidden_size":4096,"intermediate_size":11008,"num_hidden_layers":32,"num_attention_heads":32,"vocab_size":32000,"max_position_embeddings":4096,"torch_dtype":"float16"}`,

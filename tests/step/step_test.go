@@ -21,8 +21,8 @@ var settings = map[string]setting{
 
 	"head over a decoder":            {"llama-f32", "{type: head}", "classes.jsonl", nil},
 	"head over a decoder with lora":  {"llama-f32", "{type: head, beneath: lora, r: 4}", "classes.jsonl", []string{"train.micro_batch_size=2"}},
-	"head over an encoder":           {"bert-f32", "{type: head}", "classes.jsonl", nil},
-	"head over an encoder with lora": {"bert-f32", "{type: head, beneath: lora, r: 4}", "classes.jsonl", []string{"train.micro_batch_size=2"}},
+	"head over an encoder":           {"bert-f32", "{type: head, pooling: mean}", "classes.jsonl", nil},
+	"head over an encoder with lora": {"bert-f32", "{type: head, pooling: mean, beneath: lora, r: 4}", "classes.jsonl", []string{"train.micro_batch_size=2"}},
 
 	"lora in bf16":  {"llama-bf16", "{type: lora, r: 4, lora_dropout: 0.1}", "records.jsonl", nil},
 	"qlora in bf16": {"llama-bf16", "{type: qlora, r: 4, lora_dropout: 0.1}", "records.jsonl", nil},

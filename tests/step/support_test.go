@@ -31,10 +31,10 @@ const (
 // Two models of two layers whose linear layers have whole NF4 blocks of inputs.
 const (
 	llama = `{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
-		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 96, "max_position_embeddings": 64,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320, "max_position_embeddings": 64,
 		"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "initializer_range": 0.2, "bos_token_id": 0, "eos_token_id": 0}`
 	bert = `{"architectures": ["BertModel"], "model_type": "bert", "hidden_size": 64, "intermediate_size": 128,
-		"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 96, "max_position_embeddings": 64, "type_vocab_size": 2,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 320, "max_position_embeddings": 64, "type_vocab_size": 2,
 		"layer_norm_eps": 1e-12, "initializer_range": 0.2}`
 )
 
@@ -46,7 +46,7 @@ func workplace(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	text := strings.Repeat("one two three four ", 8)
-	tok, err := tokenizer.TrainBPE(t.Context(), slices.Values([]string{text}), tokenizer.TrainOptions{VocabSize: 96, SpecialTokens: []string{"<|end|>"}})
+	tok, err := tokenizer.TrainBPE(t.Context(), slices.Values([]string{text}), tokenizer.TrainOptions{VocabSize: 300, SpecialTokens: []string{"<|end|>"}})
 	require.NoError(t, err)
 	require.NoError(t, tok.Save(filepath.Join(dir, "tokenizer.json")))
 	tokens, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
