@@ -4,6 +4,7 @@ package native
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/graftlm/graft/bindings"
 )
@@ -26,6 +27,9 @@ func CUDADevices() (int, error) { return 0, errNoCgo }
 
 // PluginVersion fails with an ErrUnavailable.
 func PluginVersion(path string) (major, minor int, err error) { return 0, 0, errNoCgo }
+
+// PluginMemory knows nothing.
+func PluginMemory(path string, device unsafe.Pointer) (limit, used int64) { return 0, 0 }
 
 // Live is zero: nothing can be opened.
 func Live() int { return 0 }

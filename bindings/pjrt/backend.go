@@ -5,6 +5,7 @@ package pjrt
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 
@@ -80,6 +81,10 @@ func open(o Options) (*backend, error) {
 		e := Entry{Number: i, Platform: client.Platform(), Version: client.PlatformVersion(), API: fmt.Sprintf("%d.%d", major, minor)}
 		if description, err := d.GetDescription(); err == nil {
 			e.Description = description.DebugString()
+		}
+		// The binding has no call for memory, so it is asked for the handle.
+		if handle := reflect.ValueOf(d).Elem().FieldByName("cDevice"); handle.IsValid() {
+			e.Memory, e.Used = native.PluginMemory(path, handle.UnsafePointer())
 		}
 		b.entries = append(b.entries, e)
 	}

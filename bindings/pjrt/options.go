@@ -14,6 +14,8 @@ type Entry struct {
 	Version     string // of the platform
 	API         string // version of the PJRT interface
 	Description string
+	Memory      int64 // bytes of the device; 0: the plugin does not tell
+	Used        int64 // of these, now
 }
 
 // Versions of the PJRT interface that are accepted: what the binding was built

@@ -85,6 +85,18 @@ func TestClientFails(t *testing.T) {
 	assert.ErrorContains(t, err, "has 1 devices, there is no number 1")
 }
 
+// TestDevices: what a plugin tells of a device, and of its memory if it does.
+func TestDevices(t *testing.T) {
+	want := pjrt.Entry{Platform: "stub", Version: "1", API: "0.81", Description: "StubDevice", Memory: 80000, Used: 1000}
+	all, err := pjrt.Devices(pjrt.Options{Plugin: stub(t)})
+	require.NoError(t, err)
+	assert.Equal(t, []pjrt.Entry{want}, all)
+	want.Memory, want.Used = 0, 0
+	all, err = pjrt.Devices(pjrt.Options{Plugin: stub(t, "-DFAIL=MEMORY", "-DCODE=PJRT_Error_Code_UNIMPLEMENTED")})
+	require.NoError(t, err)
+	assert.Equal(t, []pjrt.Entry{want}, all)
+}
+
 func TestCompileFails(t *testing.T) {
 	d, x := lab(t, stub(t, "-DFAIL=COMPILE"))
 	_, err := d.Prepare("update", zero(x))

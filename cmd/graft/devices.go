@@ -39,7 +39,7 @@ func devicesCommand() *cli.Command {
 					continue
 				}
 				fmt.Fprintf(w, "%s\t%s\n", d.Name, d.Info)
-				if x := d.Description; x != nil {
+				if x := d.Description; x != nil && len(x.Operations) > 0 {
 					fmt.Fprintf(w, "\t%s free of %s, %d operations\n", size(x.MemoryFree), size(x.MemoryTotal), len(x.Operations))
 				}
 			}
@@ -51,7 +51,7 @@ func devicesCommand() *cli.Command {
 // printOperations prints a line for each operation and a column for each device
 // with a function table.
 func printOperations(all []device.Entry) error {
-	all = slices.DeleteFunc(all, func(d device.Entry) bool { return d.Description == nil })
+	all = slices.DeleteFunc(all, func(d device.Entry) bool { return d.Description == nil || len(d.Description.Operations) == 0 })
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	var names []string
 	fmt.Fprint(w, "operation")

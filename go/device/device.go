@@ -83,7 +83,7 @@ func cpu(threads int) (bindings.Backend, error) {
 type Entry struct {
 	Name        string                `json:"name"`
 	Info        string                `json:"info,omitempty"`
-	Description *bindings.Description `json:"description,omitempty"` // of native devices
+	Description *bindings.Description `json:"description,omitempty"`
 	Missing     string                `json:"missing,omitempty"`
 }
 

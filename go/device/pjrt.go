@@ -135,7 +135,17 @@ func listPJRT() (all []Entry) {
 				all = append(all, Entry{Name: "pjrt:" + name, Missing: err.Error()})
 			}
 			for _, d := range devices {
-				e := Entry{Name: "pjrt:" + name, Info: fmt.Sprintf("%s, platform %s %s, PJRT %s, %s", d.Description, d.Platform, d.Version, d.API, file)}
+				memory := "memory not told"
+				if d.Memory > 0 {
+					memory = fmt.Sprintf("%.1f GiB, %.1f of them in use", float64(d.Memory)/(1<<30), float64(d.Used)/(1<<30))
+				}
+				e := Entry{
+					Name: "pjrt:" + name,
+					Info: fmt.Sprintf("%s, platform %s %s, PJRT %s, %s, %s", d.Description, d.Platform, d.Version, d.API, memory, file),
+				}
+				if d.Memory > 0 {
+					e.Description = &bindings.Description{Name: d.Description, Arch: d.Platform, MemoryTotal: d.Memory, MemoryFree: d.Memory - d.Used, Library: file}
+				}
 				if d.Number > 0 {
 					e.Name += fmt.Sprintf("?device=%d", d.Number)
 				}

@@ -17,7 +17,7 @@
 #define CODE PJRT_Error_Code_INTERNAL
 #endif
 
-enum { NOTHING, CREATE, UPLOAD, COMPILE, EXECUTE };
+enum { NOTHING, CREATE, UPLOAD, COMPILE, EXECUTE, MEMORY };
 
 struct PJRT_Error { PJRT_Error_Code code; };
 struct PJRT_Client { int none; };
@@ -58,6 +58,14 @@ static PJRT_Error* addressable(PJRT_Client_AddressableDevices_Args* a) { a->addr
 static PJRT_Error* hardware_id(PJRT_Device_LocalHardwareId_Args* a) { a->local_hardware_id = 0; return NULL; }
 static PJRT_Error* is_addressable(PJRT_Device_IsAddressable_Args* a) { a->is_addressable = 1; return NULL; }
 static PJRT_Error* get_description(PJRT_Device_GetDescription_Args* a) { a->device_description = &description; return NULL; }
+static PJRT_Error* device_memory(PJRT_Device_MemoryStats_Args* a) {
+	PJRT_Error* e = outcome(MEMORY);
+	if (e != NULL) return e;
+	a->bytes_in_use = 1000;
+	a->bytes_limit = 80000;
+	a->bytes_limit_is_set = 1;
+	return NULL;
+}
 static PJRT_Error* description_index(PJRT_DeviceDescription_ProcessIndex_Args* a) { a->process_index = 0; return NULL; }
 static PJRT_Error* debug_string(PJRT_DeviceDescription_DebugString_Args* a) { a->debug_string = "StubDevice"; a->debug_string_size = 10; return NULL; }
 static PJRT_Error* await(PJRT_Event_Await_Args* a) { (void)a; return NULL; }
@@ -110,6 +118,7 @@ const PJRT_Api* GetPjrtApi(void) {
 	api.PJRT_Device_LocalHardwareId = hardware_id;
 	api.PJRT_Device_IsAddressable = is_addressable;
 	api.PJRT_Device_GetDescription = get_description;
+	api.PJRT_Device_MemoryStats = device_memory;
 	api.PJRT_DeviceDescription_ProcessIndex = description_index;
 	api.PJRT_DeviceDescription_DebugString = debug_string;
 	api.PJRT_Event_Await = await;
