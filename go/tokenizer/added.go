@@ -56,6 +56,7 @@ func (v *addedVocabulary) build() {
 
 func (v *addedVocabulary) split(text string, n normalizer) ([]piece, error) {
 	var out []piece
+	left, size := allow("normalizer", len(text)), 0
 	for _, p := range v.find(piece{text: text, token: -1}, v.input) {
 		if p.token >= 0 {
 			out = append(out, p)
@@ -65,6 +66,9 @@ func (v *addedVocabulary) split(text string, n normalizer) ([]piece, error) {
 			var err error
 			if p, err = n.normalize(p); err != nil {
 				return nil, err
+			}
+			if size += len(p.text); size > left.size {
+				return nil, left.spend(size)
 			}
 		}
 		out = append(out, v.find(p, v.normalized)...)
@@ -81,6 +85,7 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 	}
 	var out []piece
 	text, done := p.text, 0
+	spaceFrom, spaceEnd := 0, 0 // white space that rstrip has found
 	for at := 0; at < len(text); {
 		start, end, id := m.next(text, at)
 		if id < 0 {
@@ -92,10 +97,13 @@ func (v *addedVocabulary) find(p piece, m *matcher) []piece {
 			continue
 		}
 		if a.LStrip {
-			start = max(len(strings.TrimRightFunc(text[:start], unicode.IsSpace)), done)
+			start = done + len(strings.TrimRightFunc(text[done:max(start, done)], unicode.IsSpace))
 		}
 		if a.RStrip {
-			end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
+			if end < spaceFrom || end > spaceEnd {
+				spaceFrom, spaceEnd = end, len(text)-len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
+			}
+			end = spaceEnd
 		}
 		if done < start {
 			out = append(out, p.slice(done, start))
@@ -149,6 +157,9 @@ func (t *Tokenizer) parseAdded(list []json.RawMessage) error {
 		if a.Content == "" {
 			continue
 		}
+		if err := checkTokens("added_tokens", []string{a.Content}, maxFound); err != nil {
+			return err
+		}
 		if known, ok := t.ID(a.Content); ok && known != id {
 			return failure.Data("added_tokens: %q has id %d, but %d in the vocabulary", a.Content, id, known)
 		}
@@ -164,6 +175,9 @@ func (t *Tokenizer) parseAdded(list []json.RawMessage) error {
 		if a.Normalized && t.normalizer != nil {
 			p, err := t.normalizer.normalize(piece{text: a.Content})
 			if err != nil {
+				return err
+			}
+			if err := checkTokens("added_tokens, normalized", []string{p.text}, maxFound); err != nil {
 				return err
 			}
 			if p.text != a.Content {

@@ -65,6 +65,9 @@ func parseBPE(o *object) (model, error) {
 	}
 	o.get("continuing_subword_prefix", &m.prefix)
 	o.get("end_of_word_suffix", &m.suffix)
+	if max(len(m.prefix), len(m.suffix)) > maxAffix {
+		o.fail("model: continuing_subword_prefix and end_of_word_suffix may have %d bytes, here %d and %d", maxAffix, len(m.prefix), len(m.suffix))
+	}
 	o.get("fuse_unk", &m.fuseUnk)
 	o.get("byte_fallback", &m.byteFallback)
 	o.get("ignore_merges", &m.ignoreMerges)

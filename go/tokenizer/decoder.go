@@ -13,13 +13,26 @@ type decoder interface {
 type decoders []decoder
 
 func (s decoders) decode(tokens []string) ([]string, error) {
+	left := allow("decoder", lengths(tokens))
 	for _, d := range s {
 		var err error
 		if tokens, err = d.decode(tokens); err != nil {
 			return nil, err
 		}
+		if err = left.spend(lengths(tokens)); err != nil {
+			return nil, err
+		}
 	}
 	return tokens, nil
+}
+
+// lengths counts bytes, and one for each token.
+func lengths(tokens []string) int {
+	n := len(tokens)
+	for _, t := range tokens {
+		n += len(t)
+	}
+	return n
 }
 
 func parseDecoder(kind string, o *object, depth int) decoder {
@@ -120,12 +133,16 @@ func (fuseDecoder) decode(tokens []string) ([]string, error) {
 
 func (r replacer) decode(tokens []string) ([]string, error) {
 	out := make([]string, len(tokens))
+	left, size := allow("decoder", lengths(tokens)), 0
 	for i, t := range tokens {
 		p, err := r.normalize(piece{text: t})
 		if err != nil {
 			return nil, err
 		}
 		out[i] = p.text
+		if size += len(p.text); size > left.size {
+			return nil, left.spend(size)
+		}
 	}
 	return out, nil
 }

@@ -1,6 +1,10 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/graftlm/graft/go/failure"
+)
 
 // Span is a half-open range of the input text: of bytes, or of characters
 // after Encoding.Characters.
@@ -67,12 +71,15 @@ func (e Encoding) join(f Encoding) Encoding {
 
 // joinAll joins encodings; each window of overflow is joined with what stands
 // around it.
-func joinAll(parts []Encoding) Encoding {
+func joinAll(parts []Encoding) (Encoding, error) {
 	if len(parts) == 0 {
-		return newEncoding(0)
+		return newEncoding(0), nil
 	}
 	out := parts[0]
 	for _, p := range parts[1:] {
+		if windows := (len(out.Overflow)+1)*(len(p.Overflow)+1) - 1; windows*(out.Len()+p.Len()) > maxOverflow {
+			return out, failure.Data("truncation: the two texts make %d windows together, which is too much", windows)
+		}
 		var over []Encoding
 		for _, o := range out.Overflow {
 			over = append(over, o.join(p))
@@ -86,7 +93,7 @@ func joinAll(parts []Encoding) Encoding {
 		out = out.join(p)
 		out.Overflow = over
 	}
-	return out
+	return out, nil
 }
 
 // characters turns spans of bytes into spans of characters. A position that

@@ -134,22 +134,3 @@ func TestLongWords(t *testing.T) {
 		}
 	}
 }
-
-// TestHostileFiles gives files that ask for much time or memory.
-func TestHostileFiles(t *testing.T) {
-	const file = `{%s"model":{"type":"WordLevel","unk_token":"a","vocab":{"a":0}}}`
-	huge := strings.Repeat("x", 1<<20)
-	for name, part := range map[string]string{
-		"a pattern without end": `"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false},`,
-		"a text that explodes":  `"normalizer":{"type":"Replace","pattern":{"String":"a"},"content":"` + huge + `"},`,
-		"too deep":              `"normalizer":` + strings.Repeat(`{"type":"Sequence","normalizers":[`, 10_000) + strings.Repeat(`]}`, 10_000) + `,`,
-		"padding without end":   `"padding":{"strategy":{"Fixed":1000000000000},"direction":"Left","pad_id":0,"pad_type_id":0,"pad_token":"a"},`,
-		"a token far away":      `"added_tokens":[{"id":2000000000,"content":"b","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}],`,
-	} {
-		tok, err := tokenizer.Parse([]byte(strings.Replace(file, "%s", part, 1)))
-		if err == nil {
-			_, err = tok.EncodeWith(tok.Settings(), strings.Repeat("a", 5000)+"!")
-		}
-		require.ErrorIs(t, err, failure.ErrData, name)
-	}
-}

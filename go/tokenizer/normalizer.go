@@ -5,7 +5,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/graftlm/graft/go/failure"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -15,18 +14,14 @@ type normalizer interface {
 
 type normalizers []normalizer
 
-// maxGrowth bounds a normalized text, as a multiple of the text before: rules
-// that feed each other could otherwise double it without end.
-const maxGrowth = 256
-
 func (s normalizers) normalize(p piece) (piece, error) {
-	before := p
+	left := allow("normalizer", len(p.text))
 	for _, n := range s {
 		var err error
 		if p, err = n.normalize(p); err != nil {
 			return p, err
 		}
-		if err = before.grown(len(p.text)); err != nil {
+		if err = left.spend(len(p.text)); err != nil {
 			return p, err
 		}
 	}
@@ -35,10 +30,8 @@ func (s normalizers) normalize(p piece) (piece, error) {
 
 // grown is an error if the piece has become too long.
 func (p piece) grown(size int) error {
-	if size > maxGrowth*(len(p.text)+256) {
-		return failure.Data("normalizer: the text grows beyond %d times its size", maxGrowth)
-	}
-	return nil
+	left := allow("normalizer", len(p.text))
+	return left.spend(size)
 }
 
 func parseNormalizer(kind string, o *object, depth int) normalizer {

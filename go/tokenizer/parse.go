@@ -11,8 +11,6 @@ import (
 	"github.com/graftlm/graft/go/failure"
 )
 
-const maxDepth = 32 // of Sequence components
-
 // object reads a JSON object key by key; a key that nobody asked for is an error.
 type object struct {
 	path string
@@ -92,6 +90,11 @@ func Parse(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	var err error
+	for path, raw := range map[string]json.RawMessage{"normalizer": normal, "pre_tokenizer": pre, "decoder": dec} {
+		if err := checkStage(path, raw); err != nil {
+			return nil, err
+		}
+	}
 	if hasTruncation {
 		if t.settings.Truncation, err = parseTruncation(truncation); err != nil {
 			return nil, err
@@ -110,6 +113,9 @@ func Parse(data []byte) (*Tokenizer, error) {
 	}
 	if t.post, err = component("post_processor", post, 0, parsePost); err != nil {
 		return nil, err
+	}
+	if t.post != nil && max(t.post.added(false), t.post.added(true)) > maxSpecial {
+		return nil, failure.Data("post_processor: %d special tokens around a text; at most %d are read", max(t.post.added(false), t.post.added(true)), maxSpecial)
 	}
 	if t.decoder, err = component("decoder", dec, 0, parseDecoder); err != nil {
 		return nil, err

@@ -234,9 +234,14 @@ func (t *Tokenizer) process(parts []Encoding, o Options) (Encoding, error) {
 			return Encoding{}, err
 		}
 	}
-	e := joinAll(parts)
+	e, err := joinAll(parts)
+	if err != nil {
+		return e, err
+	}
 	if o.Padding != nil {
-		o.Padding.pad(&e)
+		if err := o.Padding.pad(&e); err != nil {
+			return e, err
+		}
 	}
 	e.text = ""
 	return e, nil

@@ -14,13 +14,24 @@ type preTokenizer interface {
 type preTokenizers []preTokenizer
 
 func (s preTokenizers) split(in []piece) ([]piece, error) {
+	left := allow("pre_tokenizer", length(in))
 	for _, p := range s {
 		var err error
 		if in, err = p.split(in); err != nil {
 			return nil, err
 		}
+		if err = left.spend(length(in)); err != nil {
+			return nil, err
+		}
 	}
 	return in, nil
+}
+
+func length(in []piece) (n int) {
+	for _, p := range in {
+		n += len(p.text)
+	}
+	return n
 }
 
 func parsePreTokenizer(kind string, o *object, depth int) preTokenizer {

@@ -86,6 +86,9 @@ func (s *sentencePieces) readPiece(m *message, data []byte) {
 			kind = pieceKind(f.value)
 		}
 	}
+	if len(text) > maxFound {
+		in.fail("piece %d has %d bytes; at most %d are read", len(s.pieces), len(text), maxFound)
+	}
 	if text == "" || !utf8.ValidString(text) || kind < normalPiece || kind > bytePiece || score != score {
 		in.fail("piece %d: %q of type %d and score %g is not valid", len(s.pieces), text, kind, score)
 	}

@@ -62,7 +62,11 @@ func parseTemplates(o *object) templates {
 	o.need("special_tokens", &tokens)
 	resolve := func(key string, places []map[string]templatePlace, sequences int) []template {
 		var out []template
+		copies, added := 0, 0
 		for _, place := range places {
+			if _, ok := place["Sequence"]; ok {
+				copies++
+			}
 			seq, isSeq := place["Sequence"]
 			tok, isTok := place["SpecialToken"]
 			s, known := tokens[tok.ID]
@@ -72,10 +76,17 @@ func parseTemplates(o *object) templates {
 			case isSeq && len(place) == 1 && seq.ID == "B" && sequences == 2:
 				out = append(out, template{sequence: 1, typeID: seq.TypeID})
 			case isTok && len(place) == 1 && known && len(s.IDs) == len(s.Tokens):
+				if added += len(s.IDs); added > maxSpecial {
+					o.fail("%s.%s: more than %d special tokens", o.path, key, maxSpecial)
+					return nil
+				}
 				out = append(out, template{-1, special(s.IDs, s.Tokens, tok.TypeID), tok.TypeID})
 			default:
 				o.fail("%s.%s: %v is neither a sequence nor one of special_tokens", o.path, key, place)
 			}
+		}
+		if copies > maxCopies {
+			o.fail("%s.%s: the texts stand in it %d times; at most %d are read", o.path, key, copies, maxCopies)
 		}
 		return out
 	}

@@ -43,10 +43,14 @@ func Load(path string) (*Tokenizer, error) {
 			path = old
 		}
 	}
-	data, err := os.ReadFile(path)
+	info, err := os.Stat(path)
 	if os.IsNotExist(err) {
 		return nil, failure.NoInput("%s does not exist", path)
 	}
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
+		return nil, failure.Data("%s: want a regular file of at most %d MiB", path, maxFile>>20)
+	}
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, failure.IO("%w", err)
 	}

@@ -42,9 +42,6 @@ func parseTruncation(raw json.RawMessage) (*Truncation, error) {
 	return t, o.close()
 }
 
-// maxPadding bounds the length that a file may ask for.
-const maxPadding = 1 << 24
-
 func parsePadding(raw json.RawMessage) (*Padding, error) {
 	p := &Padding{}
 	o := open("padding", raw)
@@ -79,9 +76,6 @@ func checkDirection(o *object, direction string) {
 		o.fail("%s.direction: %q is neither Left nor Right", o.path, direction)
 	}
 }
-
-// maxOverflow bounds the tokens in all windows.
-const maxOverflow = 1 << 26
 
 // truncate cuts one or two encodings to the length together.
 func (t Truncation) truncate(parts []Encoding) error {
@@ -184,7 +178,7 @@ func (t Truncation) cut(e *Encoding, length int) error {
 }
 
 // pad fills an encoding and its overflow.
-func (p Padding) pad(e *Encoding) {
+func (p Padding) pad(e *Encoding) error {
 	length := p.Length
 	if p.Longest {
 		length = e.Len()
@@ -192,10 +186,14 @@ func (p Padding) pad(e *Encoding) {
 	if p.MultipleOf > 1 && length%p.MultipleOf > 0 {
 		length += p.MultipleOf - length%p.MultipleOf
 	}
+	if (len(e.Overflow)+1)*length > maxOverflow && len(e.Overflow) > 0 {
+		return failure.Data("padding: %d windows of %d tokens are too many", len(e.Overflow)+1, length)
+	}
 	p.fill(e, length)
 	for i := range e.Overflow {
 		p.fill(&e.Overflow[i], length)
 	}
+	return nil
 }
 
 func (p Padding) fill(e *Encoding, length int) {

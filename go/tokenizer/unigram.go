@@ -49,6 +49,9 @@ func parseUnigram(o *object) (model, error) {
 			return nil, failure.Data("model.vocab[%d]: want a token and its score, got %.80s", i, raw)
 		}
 	}
+	if err := checkTokens("model.vocab", tokens, maxFound); err != nil {
+		return nil, err
+	}
 	return newUnigram(tokens, scores, unk, fallback), nil
 }
 

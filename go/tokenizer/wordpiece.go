@@ -28,6 +28,9 @@ func parseWordPiece(o *object) (model, error) {
 	if m.vocabulary, err = newVocabulary(ids); err != nil {
 		return nil, err
 	}
+	if err := checkTokens("model.vocab", m.tokens, maxFound); err != nil {
+		return nil, err
+	}
 	entries := make([]trieEntry, 0, len(ids))
 	for text, id := range ids {
 		entries = append(entries, trieEntry{text, id})
