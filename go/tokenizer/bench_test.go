@@ -1,6 +1,7 @@
 package tokenizer_test
 
 import (
+	"fmt"
 	"iter"
 	"os"
 	"os/exec"
@@ -74,4 +75,29 @@ func BenchmarkTrain(b *testing.B) {
 		require.NoError(b, err)
 	}
 	b.ReportMetric(float64(size)*float64(b.N)/1e6/(cpu(b)-start), "cpu-MB/s")
+}
+
+// BenchmarkOneCharacter trains on and encodes nothing but one character, ten
+// thousand to a million of them: the rate is the same where the work is linear.
+func BenchmarkOneCharacter(b *testing.B) {
+	for _, n := range []int{10_000, 100_000, 1_000_000} {
+		text := strings.Repeat("a", n)
+		o := tokenizer.TrainOptions{VocabSize: 270}
+		b.Run(fmt.Sprintf("train/n=%d", n), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				_, err := tokenizer.TrainBPE(b.Context(), each([]string{text}), o)
+				require.NoError(b, err)
+			}
+		})
+		tok, err := tokenizer.TrainBPE(b.Context(), each([]string{text}), o)
+		require.NoError(b, err)
+		b.Run(fmt.Sprintf("encode/n=%d", n), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				_, err := tok.Encode(text, false)
+				require.NoError(b, err)
+			}
+		})
+	}
 }

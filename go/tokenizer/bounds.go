@@ -14,14 +14,14 @@ const (
 	maxFile    = 256 << 20 // bytes of a file
 	maxDepth   = 32        // of Sequence components
 	maxObjects = 1024      // in the description of one stage
-	maxToken   = 4096      // bytes of a token
-	maxFound   = 1024      // bytes of one that is looked for at every place of a text
+	maxFound   = 1024      // bytes of a token that is looked for at every place of a text
 	maxAffix   = 64        // bytes of what stands before or after tokens within a word
 
 	maxGrowth = 16   // times that a stage may lengthen a text
 	freeText  = 4096 // bytes that a text may grow by in any case
 	maxWork   = 256  // times that all components of a stage together may go through it
 
+	maxDecoded  = 1 << 30 // bytes of the tokens that are decoded at once
 	maxSpecial  = 1 << 16 // special tokens around a text
 	maxCopies   = 8       // of a text in a template
 	maxPadding  = 1 << 20 // tokens that a file may fill up to

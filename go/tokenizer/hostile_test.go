@@ -61,7 +61,6 @@ func TestHostileFiles(t *testing.T) {
 		"an added token too long":    added(long, `"single_word":false,"lstrip":false,"rstrip":false,"normalized":false`),
 		"a word too long":            `"model":{"type":"WordPiece","unk_token":"a","continuing_subword_prefix":"","max_input_chars_per_word":1000000000,"vocab":{"a":0,"` + long + `b":1}}`,
 		"a piece too long":           `"model":{"type":"Unigram","unk_id":0,"vocab":[["a",0],["` + long + `b",-1]]}`,
-		"a token of BPE too long":    `"model":{"type":"BPE","vocab":{"a":0,"` + long + `":1},"merges":[]}`,
 		"a prefix too long":          `"model":{"type":"BPE","continuing_subword_prefix":"` + long + `","vocab":{"a":0},"merges":[]}`,
 		"holes":                      `"model":{"type":"WordLevel","unk_token":"a","vocab":{"a":2147483647}}`,
 		"a text copied":              `"post_processor":{"type":"TemplateProcessing","single":[` + places + `],"pair":[],"special_tokens":{}}`,
@@ -95,6 +94,17 @@ func TestHostileDecoders(t *testing.T) {
 			require.ErrorIs(t, err, failure.ErrData, name)
 		})
 	}
+}
+
+// TestDecodingLongTokens: a few ids of which each is a long text.
+func TestDecodingLongTokens(t *testing.T) {
+	long := strings.Repeat("a", 1<<20)
+	tok, err := tokenizer.Parse(hostileFile(`"model":{"type":"BPE","vocab":{"` + long + `":0},"merges":[]}`))
+	require.NoError(t, err)
+	bounded.Run(t, 64, func() {
+		_, err := tok.Decode(make([]int32, 100_000), false)
+		require.ErrorIs(t, err, failure.ErrData)
+	})
 }
 
 // TestMillionCharacters: a text of a million characters takes memory in

@@ -79,9 +79,6 @@ func newVocabulary(ids map[string]int32) (vocabulary, error) {
 	v := vocabulary{ids: ids, holes: map[int32]bool{}}
 	top := 0
 	for text, id := range ids {
-		if len(text) > maxToken {
-			return v, failure.Data("model.vocab: token %d has %d bytes; at most %d are read", id, len(text), maxToken)
-		}
 		if id < 0 || int(id) >= len(ids)+maxHoles {
 			return v, failure.Data("model.vocab: id %d of %q is not in [0, %d)", id, text, len(ids)+maxHoles)
 		}

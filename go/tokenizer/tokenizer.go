@@ -113,11 +113,14 @@ func (t *Tokenizer) IsSpecial(id int32) bool {
 
 // Decode gives the text of ids. Ids without a token are skipped, as upstream does.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
-	tokens := make([]string, 0, len(ids))
+	tokens, size := make([]string, 0, len(ids)), 0
 	for _, id := range ids {
 		text, ok := t.Token(id)
 		if !ok || skipSpecial && t.added.special[text] {
 			continue
+		}
+		if size += len(text); size > maxDecoded {
+			return "", failure.Data("the text of %d tokens is longer than %d MiB", len(ids), maxDecoded>>20)
 		}
 		tokens = append(tokens, text)
 	}
