@@ -290,6 +290,10 @@ func TestSmallErrors(t *testing.T) {
 				value := decode(s.slot.DType, raw)[i]
 				wrong := append([]byte(nil), raw...)
 				if s.slot.DType.Float() {
+					size := size
+					if s.slot.DType == bindings.BF16 {
+						size = 0x1p-3
+					}
 					copy(wrong[int64(i)*n:], encode(s.slot.DType, []float64{value * (1 + size)}))
 				} else if n == 1 {
 					wrong[i]++

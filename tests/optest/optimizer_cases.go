@@ -151,7 +151,11 @@ func narrow(n int, state []float64, h bindings.AdamWHyper) build {
 		for i, v := range second {
 			second[i] = 0.1 + v*v
 		}
-		p := updatedAs("p", bindings.BF16, normal("p", []int{n}))
+		narrow := bindings.BF16
+		if m.statType() == bindings.F64 {
+			narrow = bindings.F64 // which then holds values of bf16
+		}
+		p := updatedAs("p", narrow, normal("p", []int{n}))
 		mom, v := updatedAs("m", m.statType(), normal("m", []int{n})), updatedAs("v", m.statType(), second)
 		g := m.stat("g", n)
 		norm := m.given("norm", input, m.statType(), state, 4)
