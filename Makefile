@@ -48,7 +48,7 @@ FUZZTIME ?= 10m
 fuzz: ## every parser of files, FUZZTIME (10m) each
 	@grep -rl --include='*_test.go' '^func Fuzz' go | xargs -n1 dirname | sort -u | while read d; do \
 		grep -ho '^func Fuzz[A-Za-z]*' $$d/*_test.go | cut -c6- | while read f; do \
-			echo "$$d $$f"; $(GO) test ./$$d -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; \
+			echo "$$d $$f"; $(GO) test ./$$d -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || exit 1; \
 		done || exit 1; \
 	done
 

@@ -54,10 +54,16 @@ func TestDataCommands(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(string(contents(t, dir, "rows.jsonl")), `"input_ids"`))
 	assert.Contains(t, done(t, dir, "data", "stats", "run.yaml", "--set", "data.train=rows.jsonl", "--set", "data.val_set_size=0"), "rows           2\n")
 
+	grouped := append(with("data", "pack", "run.yaml", "--set", "data.group_by_length=true"), "--set", "data.packing=false")
+	assert.Contains(t, done(t, dir, grouped...), "2 rows, each a sequence")
+	both := graft(t, dir, append(grouped, "--set", "data.packing=true")...)
+	assert.Equal(t, 78, both.code)
+	assert.Contains(t, both.stderr, "set packing: false")
+
 	done(t, dir, "data", "convert", "chats.jsonl", "--to", "messages", "--skip-bad", "--out", "messages.jsonl.gz")
 	done(t, dir, "data", "split", "messages.jsonl.gz", "--val-size", "1")
-	both := string(contents(t, dir, "train.jsonl")) + string(contents(t, dir, "val.jsonl"))
-	assert.Equal(t, 2, strings.Count(both, `"messages"`))
+	parts := string(contents(t, dir, "train.jsonl")) + string(contents(t, dir, "val.jsonl"))
+	assert.Equal(t, 2, strings.Count(parts, `"messages"`))
 	bad := graft(t, dir, "data", "convert", "chats.jsonl", "--out", "never.jsonl")
 	assert.Equal(t, 65, bad.code)
 	assert.Contains(t, bad.stderr, "chats.jsonl:3")
