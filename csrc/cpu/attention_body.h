@@ -31,7 +31,7 @@ INLINE void tile(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a
 template <int C>
 INLINE void product_columns(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t ldb,
                             int64_t m, int64_t depth) {
-    constexpr int R = kLanes == 16 ? 6 : 3;
+    constexpr int R = 6;
     int64_t i = 0;
     for (; i + R <= m; i += R) tile<R, C>(c + i * ldc, ldc, a + i * a_row, a_row, a_step, b, ldb, depth);
     for (; i + 2 <= m; i += 2) tile<2, C>(c + i * ldc, ldc, a + i * a_row, a_row, a_step, b, ldb, depth);
@@ -39,8 +39,9 @@ INLINE void product_columns(float* c, int64_t ldc, const float* a, int64_t a_row
 }
 FAST inline void product(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t ldb,
                          int64_t m, int64_t n, int64_t depth) {
+    constexpr int C = kLanes == 16 ? 4 : 2;  // sums of 6 x C vectors, and what is multiplied, fit the registers
     int64_t j = 0;
-    for (; j + 4 * kLanes <= n; j += 4 * kLanes) product_columns<4>(c + j, ldc, a, a_row, a_step, b + j, ldb, m, depth);
+    for (; j + C * kLanes <= n; j += C * kLanes) product_columns<C>(c + j, ldc, a, a_row, a_step, b + j, ldb, m, depth);
     for (; j < n; j += kLanes) product_columns<1>(c + j, ldc, a, a_row, a_step, b + j, ldb, m, depth);
 }
 

@@ -12,13 +12,14 @@
 // memory as f32, exactly), so the bits depend neither on the threads nor on any block size.
 #include <atomic>
 
+#include "few_rows.h"
 #include "gemm_kernel.h"
 
 namespace graft::cpu {
 
 namespace {
 
-constexpr int64_t kSliceUnits = 512;     // 64 KiB of B, 24 KiB of a micro-panel of A: B streams from L2
+constexpr int64_t kSliceBytes = 64 << 10;  // of a panel of B, which streams from L2 as does a micro-panel of A
 constexpr int64_t kSlabUnits = 2048;     // one slab up to here: partial sums stay in L2
 constexpr int64_t kDeepSlabUnits = 512;  // beyond: packed data stays small, partial sums go through L3
 constexpr int64_t kDeepRows = 1024, kDeepCols = 1024;  // and are 4 MiB a thread
@@ -75,7 +76,7 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     panels = ceil_div(g.n, k.nr);
     const bool few_rows = g.m <= k.mr, deep = units > kSlabUnits;
     slab = !deep ? units : few_rows ? kSlabUnits : kDeepSlabUnits;
-    const int64_t count = ceil_div(slab, few_rows ? kSlabUnits : kSliceUnits);
+    const int64_t count = ceil_div(slab, few_rows ? kSlabUnits : kSliceBytes / 4 / k.nr);
     slice = count ? ceil_div(ceil_div(slab, count), 32) * 32 : 32;
     const int t = pool.threads();
     split_columns = panels >= 8 * t || panels % t == 0;
@@ -86,7 +87,7 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     a_direct = k.tile_direct[1] && g.a.form == kRows && g.a.storage == k.unit && g.type == k.unit &&
                g.n <= kDirectCols && row_bytes % 4 == 0 && (row_bytes % 1024 != 0 || panels == 1) &&
                g.k * width % 4 == 0;
-    stream = size * g.m * g.n >= kStreamBytes && g.beta == 0 && k.nr == 32 && g.n % 32 == 0 &&
+    stream = size * g.m * g.n >= kStreamBytes && g.beta == 0 && k.nr * size % 64 == 0 && g.n % k.nr == 0 &&
              g.ldc * size % 64 == 0 && reinterpret_cast<uintptr_t>(g.c) % 64 == 0;
 
     const int64_t most = split_columns ? ceil_div(panels, t) : panels;
@@ -243,6 +244,7 @@ const Kernels& kernels_for(Isa isa, graft_dtype type) {
 
 graft_status* gemm(graft_context* context, const Gemm& g) {
     if (g.m <= 0 || g.n <= 0) return nullptr;
+    if (is_few_rows(context, g)) return few_rows(context, g);
     Product product(g, kernels_for(context->isa, g.type), context->pool);
     Carver carver(*context);
     product.shared = carver.take<uint32_t>(product.shared_units);

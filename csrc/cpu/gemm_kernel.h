@@ -59,4 +59,5 @@ inline int64_t units_of(graft_dtype unit, int64_t k) { return unit == GRAFT_BF16
 }  // namespace graft::cpu
 
 #define GRAFT_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#define GRAFT_AVX2 __attribute__((target("avx2,fma")))
 #define GRAFT_INLINE inline __attribute__((always_inline))

@@ -5,6 +5,10 @@
 
 namespace graft::cpu {
 
+// How values come from memory: as they are, or floats that are rounded to bf16.
+enum class From { f32, bf16, narrowed };
+constexpr int64_t width(From from) { return from == From::bf16 ? 2 : 4; }
+
 // Elements [k, k+n) of the contraction of row i, to out[0..n), rounded to the type of the source.
 inline void read_contraction(const Source& s, int64_t i, int64_t k, int64_t n, float* out) {
     const Operand& o = s.o;

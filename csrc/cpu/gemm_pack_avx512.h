@@ -49,10 +49,6 @@ GRAFT_AVX512 GRAFT_INLINE void interleave(__m512i even, __m512i odd, __m512i* lo
     *hi = _mm512_permutex2var_epi16(even, second, odd);
 }
 
-// How 32-bit units come from memory: as they are, or two floats rounded to bf16.
-enum class From { f32, bf16, narrowed };
-constexpr int64_t width(From from) { return from == From::bf16 ? 2 : 4; }
-
 // Thirty-two bf16 in a row, zero where the mask is.
 template <From FROM> GRAFT_AVX512 GRAFT_INLINE __m512i load_bf16(const char* p, __mmask32 mask) {
     if (FROM == From::bf16) return _mm512_maskz_loadu_epi16(mask, p);

@@ -5,7 +5,7 @@ typedef float F __attribute__((vector_size(4 * GRAFT_LANES)));
 typedef uint32_t U __attribute__((vector_size(4 * GRAFT_LANES)));
 typedef uint16_t H __attribute__((vector_size(2 * GRAFT_LANES)));
 
-INLINE F splat(float x) { return F{} + x; }
+INLINE F splat(float x) { return x - F{}; }  // x + 0 would be computed, for −0
 
 INLINE F load(const float* p) {
     F x;
@@ -15,6 +15,8 @@ INLINE F load(const float* p) {
 INLINE F load(const bf16* p) {
 #if GRAFT_LANES == 16  // gcc would convert the halves one by one
     return F(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+#elif GRAFT_LANES == 8
+    return F(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
 #else
     H h;
     std::memcpy(&h, p, sizeof h);
@@ -23,13 +25,18 @@ INLINE F load(const bf16* p) {
 }
 INLINE void store(float* p, F x) { std::memcpy(p, &x, sizeof x); }
 // As to_bf16: nearest even, and a NaN stays one.
-INLINE void store(bf16* p, F x) {
+INLINE U to_bf16_bits(F x) {
     const U bits = U(x);
-    const U rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    const U nan = bits >> 16 | 0x40;
-    const U result = (bits & 0x7fffffff) > 0x7f800000 ? nan : rounded;
+    const U nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return x == x ? nearest : bits >> 16 | 0x40;
+}
+INLINE void store(bf16* p, F x) {
+    const U result = to_bf16_bits(x);
 #if GRAFT_LANES == 16
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(__m512i(result)));
+#elif GRAFT_LANES == 8
+    const __m256i r = __m256i(result);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi32(_mm256_castsi256_si128(r), _mm256_extracti128_si256(r, 1)));
 #else
     const H h = __builtin_convertvector(result, H);
     std::memcpy(p, &h, sizeof h);
@@ -51,11 +58,7 @@ template <class T> INLINE void store(T* p, F x, int64_t n) {
 }
 // x as it is after a store in the type of p.
 INLINE F rounded(const float*, F x) { return x; }
-INLINE F rounded(const bf16*, F x) {
-    bf16 some[kLanes];
-    store(some, x);
-    return load(some);
-}
+INLINE F rounded(const bf16*, F x) { return F(to_bf16_bits(x) << 16); }
 
 INLINE F max(F a, F b) { return a > b ? a : b; }
 
