@@ -163,7 +163,7 @@ void head(graft_context* c, const char* storage) {
     graft_linear_cross_entropy_args a = {flat(loss, GRAFT_F32, 2), random_matrix(type, kTokens, kHidden), {},
         random_matrix(type, kTokens, kHidden), random_weight(storage, kVocab, kHidden),
         flat(rows.data(), GRAFT_I32, kTokens), flat(targets.data(), GRAFT_I32, kTokens), flat(weights.data(), GRAFT_F32, kTokens),
-        flat(&inverse, GRAFT_F32, 1), 0, kChunk, flat(allocate_pages(bytes), GRAFT_U8, bytes)};
+        flat(&inverse, GRAFT_F32, 1), 0, 0, 0, kChunk, flat(allocate_pages(bytes), GRAFT_U8, bytes)};
     const double flops = 2.0 * kTokens * double(kVocab * kHidden);
     measure(of("CrossEntropyBackward", storage), kVocab, kHidden, 2 * flops, [&] { return linear_cross_entropy(c, &a); });
     a.dx = {};

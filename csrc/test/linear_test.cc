@@ -249,7 +249,7 @@ TEST_P(LinearTest, CrossEntropy) {
                 return run([&](graft_context* c) {
                     Tensor loss = Tensor(GRAFT_F32, {2}).values({1, 2}), dx(type, {tokens, l.in}), dw = Tensor(GRAFT_F32, {vocab, l.in}).fill(0.5);
                     Tensor scratch(GRAFT_U8, {4 * (chunk * (vocab + 2 * l.in + 32) + l.in) + 512});
-                    graft_linear_cross_entropy_args args = {loss, dx, dw, l.x, l.stored(), rows, ids, weights, inverse, float(cap), chunk, scratch};
+                    graft_linear_cross_entropy_args args = {loss, dx, dw, l.x, l.stored(), rows, ids, weights, inverse, float(cap), 0, 0, chunk, scratch};
                     if (!backward) args.dx = args.dw = {};
                     expect_ok(table().linear_cross_entropy(c, &args));
                     return std::vector<Tensor>{loss, dx, dw};
