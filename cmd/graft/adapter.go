@@ -34,11 +34,12 @@ func adapterCommand() *cli.Command {
 			{
 				Name: "combine", Usage: "make one adapter of several", ArgsUsage: "ADAPTER[:WEIGHT]...",
 				Description: "graft adapter combine --out both runs/a/adapter:0.7 runs/b/adapter:0.3\n" +
-					"cat is exact and its ranks add; svd is the nearest of a given rank; linear, ties, dare_linear and dare_ties are PEFT's.",
+					"cat is exact and its ranks add; svd is the nearest of a given rank; the others are PEFT's.",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "type", Value: string(adapter.Cat), Usage: "cat, linear, svd, ties, dare_linear or dare_ties"},
+					&cli.StringFlag{Name: "type", Value: string(adapter.Cat), Usage: "cat, linear, svd, ties, dare_linear, dare_ties or magnitude_prune"},
 					&cli.IntFlag{Name: "rank", Usage: "of svd (default: the largest of the adapters)"},
-					&cli.Float64Flag{Name: "density", Value: 0.5, Usage: "share of elements that ties and dare keep"},
+					&cli.Float64Flag{Name: "density", Value: 0.5, Usage: "share of elements that ties, dare and magnitude_prune keep"},
+					&cli.StringFlag{Name: "majority-sign", Value: "total", Usage: "of ties: by total, the sum, or by frequency, the number"},
 					&cli.Uint64Flag{Name: "seed", Usage: "of dare"},
 					&cli.StringFlag{Name: "out", Usage: "the new adapter `DIR`", Required: true},
 				},
@@ -149,8 +150,12 @@ func combineAdapters(c *cli.Context) error {
 		}
 		parts = append(parts, adapter.Weighted{Adapter: a, Weight: w.Weight})
 	}
+	sign := c.String("majority-sign")
+	if sign != "total" && sign != "frequency" {
+		return failure.Usage("--majority-sign %q, want total or frequency", sign)
+	}
 	out, err := adapter.Combine(adapter.Kind(c.String("type")), parts, adapter.Options{
-		Rank: c.Int("rank"), Density: c.Float64("density"), Seed: c.Uint64("seed"),
+		Rank: c.Int("rank"), Density: c.Float64("density"), Frequency: sign == "frequency", Seed: c.Uint64("seed"),
 	})
 	if err != nil {
 		return err

@@ -115,15 +115,13 @@ func (a *Adapter) Write(dir string) error {
 	})
 }
 
-// targets are the kinds of layers that the adapter has.
-func (a *Adapter) targets() (kinds []string) {
+// targets are the paths of the layers that the adapter has. Without the base
+// nothing shorter is sure to mean these and no others.
+func (a *Adapter) targets() (paths []string) {
 	for _, l := range a.Layers {
-		if kind := l.Path[strings.LastIndexByte(l.Path, '.')+1:]; !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
-		}
+		paths = append(paths, l.Path)
 	}
-	sort.Strings(kinds)
-	return kinds
+	return paths
 }
 
 // Parameters is their number.

@@ -17,7 +17,7 @@ import (
 type Kind string
 
 // Cat stacks the factors: exact, and the ranks add. SVD is the best
-// approximation of the exact sum with the rank of Options. Linear, Ties
+// approximation of the exact sum with the rank of Options. Linear, Prune, Ties
 // (arXiv 2306.01708) and the two of DARE (arXiv 2311.03099) work on A and on B
 // by themselves, so that they have cross terms; that is what PEFT does.
 const (
@@ -27,10 +27,11 @@ const (
 	Ties       Kind = "ties"
 	DareLinear Kind = "dare_linear"
 	DareTies   Kind = "dare_ties"
+	Prune      Kind = "magnitude_prune"
 )
 
 // Kinds lists them.
-var Kinds = []Kind{Cat, Linear, SVD, Ties, DareLinear, DareTies}
+var Kinds = []Kind{Cat, Linear, SVD, Ties, DareLinear, DareTies, Prune}
 
 // Weighted is an adapter with the weight of its effect.
 type Weighted struct {
@@ -41,7 +42,7 @@ type Weighted struct {
 // Options of Combine.
 type Options struct {
 	Rank    int     // of SVD; 0: the largest of the adapters
-	Density float64 // of ties and dare: the share of elements that is kept; 0 stands for 0.5
+	Density float64 // of ties, dare and magnitude_prune: the share of elements that is kept; 0 stands for 0.5
 	// Frequency elects signs by number instead of by sum.
 	Frequency bool
 	Seed      uint64 // of dare
@@ -54,7 +55,7 @@ func Combine(kind Kind, all []Weighted, o Options) (*Adapter, error) {
 		return nil, failure.Usage("there is no adapter to combine")
 	}
 	if !slices.Contains(Kinds, kind) {
-		return nil, failure.Usage("%q is no way to combine; use cat, linear, svd, ties, dare_linear or dare_ties", kind)
+		return nil, failure.Usage("%q is no way to combine; use cat, linear, svd, ties, dare_linear, dare_ties or magnitude_prune", kind)
 	}
 	if o.Density == 0 {
 		o.Density = 0.5
@@ -257,7 +258,7 @@ func task(kind Kind, all []*mat.Dense, weights []float64, o Options, site uint32
 		v := slices.Clone(m.RawMatrix().Data)
 		switch {
 		case o.Density == 1:
-		case kind == Ties:
+		case kind == Ties || kind == Prune:
 			largest(v, o.Density)
 		case kind == DareLinear || kind == DareTies:
 			drop(v, o.Density, o.Seed, site, uint32(i))

@@ -19,9 +19,10 @@ type config struct {
 	Compute    string `json:"bnb_4bit_compute_dtype"`
 	QuantStore string `json:"bnb_4bit_quant_storage"`
 	Skip       any    `json:"llm_int8_skip_modules"`
-	Threshold  any    `json:"llm_int8_threshold"`
-	Float16    bool   `json:"llm_int8_has_fp16_weight"`
-	CPUOffload bool   `json:"llm_int8_enable_fp32_cpu_offload"`
+	// A number, as it is written: transformers refuses a 6 that is no 6.0.
+	Threshold  json.RawMessage `json:"llm_int8_threshold"`
+	Float16    bool            `json:"llm_int8_has_fp16_weight"`
+	CPUOffload bool            `json:"llm_int8_enable_fp32_cpu_offload"`
 }
 
 // CheckConfig refuses the quantization_config of a scheme that is not read.
@@ -58,6 +59,6 @@ func CheckConfig(raw json.RawMessage) error {
 func Config(double bool, compute string) any {
 	return config{
 		Method: "bitsandbytes", Load4Bit: true, QuantType: "nf4", Double: double,
-		Compute: compute, QuantStore: "uint8", Threshold: 6.0,
+		Compute: compute, QuantStore: "uint8", Threshold: json.RawMessage("6.0"),
 	}
 }

@@ -16,4 +16,6 @@ PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_fixtures.py
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_qlora.py
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_prompts.py
 PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_variants.py
-go test -count=1 ./tests/parity -args -python "$PYTHON"
+PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_combine.py
+PYTHONHASHSEED=0 "$PYTHON" tests/parity/make_head.py
+go test -count=1 ./tests/parity -timeout 30m -args -python "$PYTHON"

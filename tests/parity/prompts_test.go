@@ -3,11 +3,9 @@ package parity_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +21,6 @@ import (
 	"github.com/graftlm/graft/go/method/registry"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/optim"
-	"github.com/graftlm/graft/go/safetensors"
 	"github.com/graftlm/graft/go/train"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -304,9 +301,7 @@ func TestBrokenPromptsAreNoticed(t *testing.T) {
 // TestPEFTLoadsPrompts trains from our own first values, writes the directory,
 // and has PEFT compute the same logits. It needs -python, as TestPEFTLoads.
 func TestPEFTLoadsPrompts(t *testing.T) {
-	if *python == "" {
-		t.Skip("no -python; make parity gives one")
-	}
+	needsPython(t)
 	eachPrompt(t, func(t *testing.T, f *promptFixture, name string) {
 		s := setting{config: f.config(t), source: f.checkpoint(t), method: prompts[name], hyper: hyper}
 		for _, step := range f.Methods[name].Steps {
@@ -317,25 +312,11 @@ func TestPEFTLoadsPrompts(t *testing.T) {
 			_, err := e.Step(i, 10*peakLR, f.prompted(name, step.Rows))
 			require.NoError(t, err)
 		}
-		dir := t.TempDir()
-		adapter := filepath.Join(dir, "adapter")
-		require.NoError(t, atomicfs.WriteDir(adapter, func(d *atomicfs.Dir) error { return s.method.Save(d, e.Model, e.Values) }))
-		how, err := registry.Read(adapter)
+		s.adapter = filepath.Join(t.TempDir(), "adapter")
+		require.NoError(t, atomicfs.WriteDir(s.adapter, func(d *atomicfs.Dir) error { return s.method.Save(d, e.Model, e.Values) }))
+		how, err := registry.Read(s.adapter)
 		require.NoError(t, err)
-		s.method, s.adapter = how, adapter
-		var all []safetensors.Tensor
-		for i := range f.Rows {
-			z := logits(t, single, s, f.row(i))
-			narrow := make([]float32, len(z))
-			for j, x := range z {
-				narrow[j] = float32(x)
-			}
-			all = append(all, method.Tensor(fmt.Sprintf("logits.%d", i), []int{len(narrow)}, narrow))
-		}
-		computed := filepath.Join(dir, "logits.safetensors")
-		require.NoError(t, safetensors.Write(computed, all, nil))
-		out, err := exec.Command(*python, "load_adapter.py", f.dir, adapter, computed).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		t.Logf("%s", out)
+		s.method = how
+		f.same(t, request{Base: f.dir, Adapter: s.adapter}, s, read(t, filepath.Base(f.dir)).tensor(t, "logits.0"))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,6 +33,20 @@ func TestQuantizedCheckpoint(t *testing.T) {
 				return raw
 			}
 			require.Equal(t, file(filepath.Join(f.dir, name)), file(dir))
+			// What config.json says of it, as it is written: 6.0 is not 6.
+			scheme := func(dir string) (all map[string]json.RawMessage) {
+				raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+				require.NoError(t, err)
+				var c struct {
+					Scheme map[string]json.RawMessage `json:"quantization_config"`
+				}
+				require.NoError(t, json.Unmarshal(raw, &c))
+				return c.Scheme
+			}
+			theirs := scheme(filepath.Join(f.dir, name))
+			for key, ours := range scheme(dir) {
+				assert.Equal(t, string(theirs[key]), string(ours), key)
+			}
 		})
 	}
 }

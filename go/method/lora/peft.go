@@ -6,7 +6,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -53,15 +52,12 @@ type entry struct {
 }
 
 // entries lists what the adapter's file has.
-func (c Config) entries(m *model.Model) (all []entry, targets []string, err error) {
+func (c Config) entries(m *model.Model) (all []entry, err error) {
 	chosen, err := c.choose(m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, l := range chosen {
-		if short := l.Name[strings.LastIndexByte(l.Name, '.')+1:]; !slices.Contains(targets, short) {
-			targets = append(targets, short)
-		}
 		for _, a := range l.Adapters {
 			if a.A.Name != c.name(l.Name+endA) {
 				continue // another adapter's
@@ -75,13 +71,41 @@ func (c Config) entries(m *model.Model) (all []entry, targets []string, err erro
 	for _, p := range c.modules(m) {
 		all = append(all, entry{file: prefix + p.Name, param: p})
 	}
-	sort.Strings(targets)
-	return all, targets, nil
+	return all, nil
+}
+
+// targets are the names that mean to PEFT the layers that were chosen: those
+// of the settings, or of "all-linear", which means other layers to PEFT where
+// it knows more of them, the last part of each path. Where that would be
+// another layer's too ("dense" of BERT) it is what follows the layer's number.
+func (c Config) targets(m *model.Model) (names []string) {
+	if !c.all() {
+		return slices.Compact(slices.Sorted(slices.Values(c.Targets)))
+	}
+	kinds := map[string][]string{} // by their last part
+	for _, l := range m.Linears() {
+		kind := l.Name
+		if at := layerNumber.FindStringIndex(kind); at != nil {
+			kind = kind[at[1]:]
+		}
+		last := kind[strings.LastIndexByte(kind, '.')+1:]
+		if !slices.Contains(kinds[last], kind) {
+			kinds[last] = append(kinds[last], kind)
+		}
+	}
+	for last, of := range kinds {
+		if len(of) == 1 {
+			of = []string{last}
+		}
+		names = append(names, of...)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Save writes adapter_config.json and adapter_model.safetensors.
 func (c Config) Save(w method.Writer, m *model.Model, values method.Values) error {
-	all, targets, err := c.entries(m)
+	all, err := c.entries(m)
 	if err != nil {
 		return err
 	}
@@ -101,13 +125,13 @@ func (c Config) Save(w method.Writer, m *model.Model, values method.Values) erro
 	if c.pissa() {
 		written = c.doubled()
 	}
-	if err := method.WriteConfig(w, written.peft(targets)); err != nil {
+	if err := method.WriteConfig(w, written.peft(c.targets(m))); err != nil {
 		return err
 	}
 	return method.WriteTensors(w, method.WeightsFile, tensors)
 }
 
-// PEFT is the settings as adapter_config.json has them, with the kinds of
+// PEFT is the settings as adapter_config.json has them, with names of the
 // layers that the file has.
 func (c Config) PEFT(targets []string) any { return c.peft(targets) }
 
@@ -269,7 +293,7 @@ func (c Config) Load(dir string, m *model.Model) (map[string][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := c.entries(m)
+	all, err := c.entries(m)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c Config) choose(m *model.Model) ([]*nn.Linear, error) {
 		}
 		expression.MatchTimeout = matchTimeout
 	}
-	all := len(c.Targets) == 1 && strings.EqualFold(c.Targets[0], "all-linear")
+	all := c.all()
 	used := make([]bool, len(c.Targets))
 	var chosen []*nn.Linear
 	for _, l := range m.Linears() {
@@ -62,6 +62,11 @@ func (c Config) choose(m *model.Model) ([]*nn.Linear, error) {
 		return nil, failure.Config("method.target_modules: no layer is left to adapt; the model has %s in %d layers", names(m), m.Config.Layers)
 	}
 	return chosen, nil
+}
+
+// all reports whether every linear layer is meant.
+func (c Config) all() bool {
+	return !c.Regex && len(c.Targets) == 1 && strings.EqualFold(c.Targets[0], "all-linear")
 }
 
 func matches(path, name string) bool { return path == name || strings.HasSuffix(path, "."+name) }
