@@ -22,7 +22,7 @@ class Tensor {
         std::memset(bytes_.data() + kGuard + n_ * size(), 0x5a, kGuard);
         t_ = {bytes_.data() + kGuard, type, int32_t(shape.size()), {}, 1};
         for (size_t i = 0; i < shape.size(); i++) t_.shape[i] = shape[i];
-        t_.pitch = cpu::cols(t_);
+        t_.pitch = graft::cols(t_);
     }
     Tensor(const Tensor& o) { *this = o; }
     Tensor& operator=(const Tensor& o) {

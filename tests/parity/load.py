@@ -46,7 +46,8 @@ def load(base, nf4, labels, problem):
             raise ValueError(f"{base}: {what}: {names}")
     for m in model.modules():
         if isinstance(m, bitsandbytes.nn.Linear4bit):
-            m.compute_dtype = torch.float32
+            # A checkpoint in four bits says bfloat16, which the weights would be rounded to.
+            m.compute_dtype = m.weight.quant_state.dtype = torch.float32
     return model
 
 
