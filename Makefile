@@ -15,7 +15,6 @@ test: ## every test that needs no GPU; those on a PJRT plugin where pip can fetc
 	$(GO) test ./...
 	cd tests/link && $(GO) test ./...
 	$(MAKE) -C cuda -j2 test-table
-	$(MAKE) -C cuda -j2 test-step
 	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory test-pjrt; \
 	else echo "not run: the tests on a PJRT plugin, which python3 -m pip fetches (make test-pjrt)"; fi
 
