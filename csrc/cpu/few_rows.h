@@ -6,7 +6,7 @@
 
 namespace graft::cpu {
 
-constexpr int64_t kFewRows = 16;    // from here on packing pays back
+constexpr int64_t kFewRows = 1;     // a token at a time: a batch has the bits of its parts
 constexpr int64_t kFewUnits = 512;  // of a row of the weight at a time: four rows are 8 KiB
 
 struct FewRows {

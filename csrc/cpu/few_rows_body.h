@@ -55,7 +55,7 @@ INLINE void multiply(float (*sums)[4][kLanes], const float* x, int64_t x_row, co
 // Columns [j0, j0+cols) of C, four at most.
 template <class C> FAST void few_columns(const FewRows& f, int64_t j0, int64_t cols) {
     const Gemm& g = f.g;
-    float sums[kFewRows][4][kLanes] = {};
+    float sums[kFewRows + kFewRows % 2][4][kLanes] = {};
     float w[4][kFewUnits];
     for (const FewRows::Term& t : f.terms)
         for (int64_t k = 0; k < t.w.contraction; k += kFewUnits) {
