@@ -14,7 +14,7 @@ const (
 	maxFile    = 256 << 20 // bytes of a file
 	maxDepth   = 32        // of Sequence components
 	maxObjects = 1024      // in the description of one stage
-	maxFound   = 1024      // bytes of a token that is looked for at every place of a text
+	maxFound   = 512       // bytes of a token that is looked for at every place of a text
 	maxAffix   = 64        // bytes of what stands before or after tokens within a word
 
 	maxGrowth = 16   // times that a stage may lengthen a text

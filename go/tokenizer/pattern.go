@@ -68,7 +68,7 @@ func compile(text string) (pattern, error) {
 // matches of a text: patterns that backtrack without end are a way to attack.
 const (
 	matchTimeout = time.Second
-	matchRate    = 4 * time.Microsecond // a byte, some twenty times the usual
+	matchRate    = 20 * time.Microsecond // a byte, some twenty times the usual on a busy machine
 )
 
 // wordClass is \w of Oniguruma: Alphabetic, marks, digits, connectors; outside

@@ -31,7 +31,7 @@ func Run(t testing.TB, limit uint64, f func()) {
 			case <-watch:
 				return
 			case <-tick.C:
-				if used := processor() - start; used > seconds {
+				if used := processor() - start; used > factor*seconds {
 					debug.SetTraceback("all")
 					panic(fmt.Sprintf("one input took %.0f seconds of the processor and goes on", used))
 				}

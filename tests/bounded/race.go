@@ -2,5 +2,5 @@
 
 package bounded
 
-// factor is for sync.Pool, which forgets at random under the race detector.
+// factor is what the race detector costs: time, and sync.Pool forgets at random.
 const factor = 8
