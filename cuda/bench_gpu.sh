@@ -11,7 +11,7 @@ nvcc=$("$root/cuda/toolchain.sh")
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
 [ "$capability" = 90 ] && capability=90a
 # Linked with the objects themselves: it times kernels that the library does not export.
-"$nvcc" -std=c++17 -O2 -gencode "arch=compute_$capability,code=sm_$capability" "$root/cuda/bench/bench.cu" \
+"$nvcc" -std=c++17 -O2 -gencode "arch=compute_$capability,code=sm_$capability" "$root"/cuda/bench/*.cu \
     "$build"/objects/*.o -cudart static -o "$build/bench"
 [ "${1:-}" = choose ] && exec "$build/bench" choose
 

@@ -19,11 +19,32 @@ except ImportError:
 
 
 def bare(name, rows):
-    """The bare cuBLASLt product of the shape of a row, in microseconds."""
+    """The bare cuBLASLt product of the shape of a row, in microseconds: that of y, or that of dx."""
     op, _, shape = name.partition("/")
     if not op.startswith(("gemm_", "lora_linear")):
         return None
-    return next((float(r["median_us"]) for r in rows if r["name"] == "gemm_cublaslt/" + shape.partition("+")[0]), None)
+    library = "gemm_cublaslt_dx/" if op.endswith(("_dx", "_backward")) else "gemm_cublaslt/"
+    return next((float(r["median_us"]) for r in rows if r["name"] == library + shape.partition("+")[0]), None)
+
+
+def lora(results, rows):
+    """Forward and backward of an adapted layer over two bare products, and PEFT's unfused form over it: the figures
+    that LoRA kernels are known by."""
+    found = {}
+    for r in results:
+        op, _, shape = r["name"].partition("/")
+        if op.startswith("lora_linear"):
+            found.setdefault(shape, []).append(r)
+    table = {}
+    for shape, both in found.items():
+        products = [bare(r["name"], rows) for r in both]
+        ours = sum(r["median_us"] for r in both)
+        if len(both) == 2:
+            table[shape] = {
+                "over_two_products": ours / sum(products) if all(products) else None,
+                "peft_over_graft": sum(r["torch_us"] for r in both) / ours if all("torch_us" in r for r in both) else None,
+            }
+    return table
 
 
 def main():
@@ -35,19 +56,19 @@ def main():
         result = {key: value if key in ("name", "unit") else float(value) for key, value in row.items()}
         if us := bare(row["name"], rows):
             result["over_cublaslt"] = result["median_us"] / us
-        if torch and (work := torch_bench.work_for(row["name"])):
-            result["torch_us"] = torch_bench.measure(work)
-            result["torch_over_graft"] = result["torch_us"] / result["median_us"]
+        try:
+            for peer, work in (torch_bench.peers(row["name"]) if torch else {}).items():
+                result[peer + "_us"] = torch_bench.measure(work)
+                result[peer + "_over_graft"] = result[peer + "_us"] / result["median_us"]
+        except Exception as e:  # another release of a peer: said, not hidden
+            result["peers_error"] = str(e)
         results.append(result)
-    both = lambda shape: sum(r["median_us"] for r in results if r["name"] in ("lora_linear/" + shape, "lora_linear_backward/" + shape))
-    shapes = [r["name"].partition("/")[2] for r in results if r["name"].startswith("lora_linear/")]
     json.dump({
         "gpu": gpu, "driver": driver, "clocks": clocks, "commit": commit,
         "torch": torch.__version__ if torch else None,
         "limits": [line[2:] for line in lines if line.startswith("# ")],
         "rows": results,
-        # Forward and backward of an adapted layer over two bare products: the figure that LoRA kernels are known by.
-        "lora_over_two_products": {s: both(s) / (2 * us) for s in shapes if (us := bare("lora_linear/" + s, rows))},
+        "lora": lora(results, rows),
     }, sys.stdout, indent=1)
     print()
 
