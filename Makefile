@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-table test-cuda-step test-gpu-pack cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-gpu-pack cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -10,13 +10,14 @@ help: ## list the targets
 build: ## bin/graft
 	$(GO) build -trimpath -o $(GRAFT) ./cmd/graft
 
-test: ## every test that needs no GPU; those on a PJRT plugin where pip can fetch it
+test: ## every test that needs no GPU; nvcc over the kernels and a PJRT plugin where pip can fetch them
 	$(GO) vet ./...
 	$(GO) test ./...
 	cd tests/link && $(GO) test ./...
 	$(MAKE) -C cuda -j2 test-table
-	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory test-pjrt; \
-	else echo "not run: the tests on a PJRT plugin, which python3 -m pip fetches (make test-pjrt)"; fi
+	$(MAKE) -C cuda -j2 test-quick
+	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory cuda-check test-pjrt; \
+	else echo "not run: what python3 -m pip fetches: nvcc for the kernels (make cuda-check), a PJRT plugin (make test-pjrt)"; fi
 
 # The CPU plugin, a single release: its checksum is pinned.
 PJRT_WHEEL := xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_x86_64.whl
@@ -85,6 +86,9 @@ cuda-check: ## CUDA kernels for every architecture: registers, spills and shared
 
 test-cuda-table: ## the operation table over the CUDA kernels, run by the host emulation
 	$(MAKE) -C cuda -j2 test-table
+
+test-cuda-quick: ## CUDA kernels on the host: three thread orders, sanitizers, the comparisons of the benchmarks
+	$(MAKE) -C cuda -j2 test-quick
 
 test-cuda-host: ## every CUDA kernel on the host: three thread orders, sanitizers, race detector
 	$(MAKE) -C cuda -j2 test-host

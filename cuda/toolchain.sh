@@ -15,7 +15,6 @@ find_nvcc() {
 }
 
 if [ "${1:-}" = install ] && ! find_nvcc >/dev/null; then
-    python3 -m venv "$home"
-    "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$packages"
+    python3 -m pip install --quiet --disable-pip-version-check --target "$home/lib/python3/site-packages" "$packages"
 fi
 find_nvcc || { echo "no nvcc 13.0: set NVCC, or run 'make cuda-toolchain'" >&2; exit 1; }
