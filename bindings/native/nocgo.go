@@ -31,6 +31,9 @@ func PluginVersion(path string) (major, minor int, err error) { return 0, 0, err
 // PluginMemory knows nothing.
 func PluginMemory(path string, device unsafe.Pointer) (limit, used int64) { return 0, 0 }
 
+// ReleaseHeap has no heap.
+func ReleaseHeap() {}
+
 // Live is zero: nothing can be opened.
 func Live() int { return 0 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gopjrt/pjrt"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/bindings/native"
 	"github.com/graftlm/graft/bindings/pjrt/trace"
 )
 
@@ -73,6 +74,7 @@ func (d *device) compile(m *module) error {
 		return fmt.Errorf("compile: %w", kind(err))
 	}
 	m.executable = e
+	native.ReleaseHeap()
 	stats := e.OnDeviceMemoryUsageStats
 	c.Seconds = time.Since(start).Seconds()
 	c.Arguments, c.Results, c.Aliased, c.Temporary, c.Code = stats.Inputs, stats.Outputs, stats.Aliases, stats.Temporary, stats.GeneratedCode
