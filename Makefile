@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-gpu-pack cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-gpu-pack cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -33,7 +33,7 @@ $(PJRT_PLUGIN):
 	cd .cache/pjrt && python3 -m zipfile -e $(PJRT_WHEEL) unpacked && mv unpacked/xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so . && rm -r unpacked $(PJRT_WHEEL)
 
 test-pjrt: $(PJRT_PLUGIN) ## the operation table, training and generation on that plugin
-	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity
+	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity ./examples/demo
 
 check: ## formatting, module files, builds without cgo
 	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }
@@ -60,6 +60,9 @@ bench: ## operations and the whole step on this machine
 
 bench-peft: ## the step beside transformers + PEFT, installed from PyPI into .cache/peft
 	tests/bench/peft.sh
+
+bench-pjrt: $(PJRT_PLUGIN) ## the step on that plugin beside the same, float32
+	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) tests/bench/peft.sh pjrt
 
 bench-tokenizers: ## the tokenizer beside the tokenizers package, installed from PyPI into .cache/tokenizers
 	tests/bench/tokenizers.sh

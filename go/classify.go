@@ -25,6 +25,7 @@ type ClassifierOptions struct {
 	MaxTokens int // longer texts are cut; 0: 512, or what the model was made for
 	Backend   bindings.Backend
 	Progress  func(what string, done, total int64)
+	Compiling func(bindings.Compiled) // as in Options
 }
 
 // Classifier is a base with a head, opened.
@@ -78,6 +79,7 @@ func openClassifier(ctx context.Context, b *Base, o ClassifierOptions) (c *Class
 			return nil, err
 		}
 	}
+	announce(o.Backend, o.Compiling)
 	if err := m.Check(b.Files); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,10 @@ import (
 	"github.com/graftlm/graft/go/safetensors"
 )
 
+// Compiled has a device that compiles its programs compile those of the run, and
+// tells what each takes by the compiler's own figures; nil for other devices.
+func (r *Run) Compiled() ([]bindings.Compiled, error) { return r.Job.Compile(r.Backend) }
+
 // Shape is a micro-batch to be planned: rows of that many tokens, all of them
 // targets.
 type Shape struct{ MicroBatch, Sequence int }

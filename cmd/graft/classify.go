@@ -25,7 +25,7 @@ func classifyCommand() *cli.Command {
 			&cli.StringFlag{Name: "head", Usage: "the head `DIR` of a run with method.type head", Required: true},
 			&cli.StringFlag{Name: "text", Usage: "one `TEXT`"},
 			&cli.StringFlag{Name: "input", Usage: "a `FILE` with a text in each line, or - for stdin"},
-			&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N or reference"},
+			&cli.StringFlag{Name: "device", Value: "auto", Usage: "auto, cpu, cuda:N, pjrt:PLUGIN or reference"},
 			&cli.StringFlag{Name: "dtype", Value: "auto", Usage: "auto, f32 or bf16"},
 			&cli.IntFlag{Name: "max-tokens", Usage: "longer texts are cut (default 512)"},
 			jsonFlag(),
@@ -40,7 +40,7 @@ func classifyCommand() *cli.Command {
 			}
 			k, err := graft.OpenClassifier(c.Context, graft.ClassifierOptions{
 				Model: model, Head: c.String("head"), Device: c.String("device"), DType: c.String("dtype"),
-				MaxTokens: c.Int("max-tokens"), Progress: newLoading(),
+				MaxTokens: c.Int("max-tokens"), Progress: newLoading(), Compiling: compiling,
 			})
 			if err != nil {
 				return err

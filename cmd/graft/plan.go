@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/graftlm/graft/bindings"
 	graft "github.com/graftlm/graft/go"
 )
 
@@ -16,6 +17,7 @@ func planCommand() *cli.Command {
 		Name: "plan", Aliases: []string{"estimate"}, Usage: "print every byte of a run before anything is allocated", ArgsUsage: "[RUN.yaml]",
 		Description: "graft plan run.yaml\n" +
 			"graft plan run.yaml --memory 2GiB\n" +
+			"graft plan run.yaml --device pjrt:cpu   # and what its compiler says\n" +
 			"graft plan --compare full,lora,qlora --model llama-3.1-8b --device cuda:0 --memory 80GiB\n" +
 			"graft plan run.yaml --compare full,lora",
 		Flags: runFlags(
@@ -31,19 +33,24 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Stdin: os.Stdin})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Compiling: compiling, Stdin: os.Stdin})
 			if err != nil {
 				return err
 			}
 			defer run.Close()
+			compiled, err := run.Compiled()
+			if err != nil {
+				return err
+			}
 			if c.Bool("json") {
 				return printJSON(map[string]any{
-					"bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
+					"compiled": compiled, "bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
 					"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
 					"recomputed": run.Plan.Recomputed, "blocks": run.Plan.Blocks, "parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
 				})
 			}
 			describe(os.Stdout, run)
+			describeCompiled(os.Stdout, run.Plan.Bytes, compiled)
 			return nil
 		},
 	}
@@ -91,6 +98,27 @@ func describe(to io.Writer, r *graft.Run) {
 		fmt.Fprintf(w, "recomputed\t%d of %d layers run again in the backward pass\n", p.Recomputed, p.Blocks)
 	}
 	fmt.Fprintf(w, "micro-step\t%.3g GFLOP for %d tokens, %d operations\n", p.FLOPs/1e9, p.Bucket.Tokens, p.Calls)
+	w.Flush()
+}
+
+// describeCompiled sets what a compiler says of its programs beside the plan.
+// What they are given lies in memory between launches and is exact in the plan;
+// temporaries are the compiler's.
+func describeCompiled(to io.Writer, planned bindings.Plan, all []bindings.Compiled) {
+	if len(all) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "compiler\tits own figures, for the largest micro-batch")
+	fmt.Fprintln(w, "\tprogram\tgiven\tkept\ttemporary\tcode\tcompiled in")
+	var temporary int64
+	for _, c := range all {
+		fmt.Fprintf(w, "\t%s\t%s\t%s\t%s\t%s\t%.1f s\n", c.Name, size(c.Arguments), size(c.Results-c.Aliased), size(c.Temporary), size(c.Code), c.Seconds)
+		temporary = max(temporary, c.Temporary)
+	}
+	held := planned.Total() - planned[bindings.Activations] - planned[bindings.Workspace]
+	fmt.Fprintf(w, "\tat most\t%s: %s held, as planned, and %s of temporaries, which the plan has as %s of activations\n",
+		size(held+temporary), size(held), size(temporary), size(planned[bindings.Activations]))
 	w.Flush()
 }
 

@@ -145,6 +145,6 @@ func compiling(c bindings.Compiled) {
 	if c.Seconds == 0 {
 		fmt.Fprintf(os.Stderr, "compiling %s: %d operations\n", c.Name, c.Lines)
 	} else {
-		fmt.Fprintf(os.Stderr, "compiled %s in %.1f s\n", c.Name, c.Seconds)
+		fmt.Fprintf(os.Stderr, "compiled %s in %.1f s, %s of temporaries\n", c.Name, c.Seconds, size(c.Temporary))
 	}
 }

@@ -110,8 +110,21 @@ func pieces(texts []string, n int) (all []string) {
 	return all
 }
 
+// tuning is the run file of the adapter.
+func tuning(device, base, data, out string) string {
+	return fmt.Sprintf(`
+device: %q
+model: {path: %q, dtype: bf16}
+method: {type: lora, r: 16, lora_alpha: 32}
+data: {train: %q, val_set_size: 0.1, max_seq_length: %d, on_overflow: drop}
+train: {num_epochs: 3, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
+optim: {learning_rate: 2e-3}
+eval: {every: 0}
+`, device, base, data, recipe.Sequence, out)
+}
+
 // tune trains the adapter and shows what it changed.
-func tune(ctx context.Context, s *sources, base, out string) error {
+func tune(ctx context.Context, s *sources, base, out, device string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
@@ -129,24 +142,16 @@ func tune(ctx context.Context, s *sources, base, out string) error {
 	if err := os.RemoveAll(out); err != nil {
 		return err
 	}
-	run := fmt.Sprintf(`
-model: {path: %q, dtype: bf16}
-method: {type: lora, r: 16, lora_alpha: 32}
-data: {train: %q, val_set_size: 0.1, max_seq_length: %d, on_overflow: drop}
-train: {num_epochs: 3, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
-optim: {learning_rate: 2e-3}
-eval: {every: 0}
-`, base, data, recipe.Sequence, out)
-	result, err := follow(ctx, run, "tune")
+	result, err := follow(ctx, tuning(device, base, data, out), "tune")
 	if err != nil {
 		return err
 	}
 	adapter := filepath.Join(out, "adapter")
-	before, err := answers(ctx, base, "", samples)
+	before, err := answers(ctx, base, "", device, samples)
 	if err != nil {
 		return err
 	}
-	after, err := answers(ctx, base, adapter, samples)
+	after, err := answers(ctx, base, adapter, device, samples)
 	if err != nil {
 		return err
 	}
@@ -182,12 +187,12 @@ func follow(ctx context.Context, text, name string) (train.Result, error) {
 }
 
 // answers completes the prompts greedily, up to the end of the line.
-func answers(ctx context.Context, base, adapter string, tasks []task) ([]string, error) {
+func answers(ctx context.Context, base, adapter, device string, tasks []task) ([]string, error) {
 	var adapters []graft.Weighted
 	if adapter != "" {
 		adapters = append(adapters, graft.Weighted{Dir: adapter, Weight: 1})
 	}
-	s, err := graft.OpenSpeaker(ctx, graft.SpeakerOptions{Model: base, Adapters: adapters, DType: "bf16", MaxTokens: 256})
+	s, err := graft.OpenSpeaker(ctx, graft.SpeakerOptions{Model: base, Adapters: adapters, DType: "bf16", MaxTokens: 256, Device: device})
 	if err != nil {
 		return nil, err
 	}

@@ -27,17 +27,18 @@ import (
 func main() {
 	out := flag.String("out", "runs/demo", "the run directory")
 	fresh := flag.Bool("fresh", false, "pretrain again, even if the base is in the cache")
+	on := flag.String("device", "auto", "where the adapter is tuned and answers are computed, as in graft train --device; the base is pretrained on auto")
 	methods := flag.Bool("compare", false, "train every method on the demo's task and print the table, instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := demo(ctx, *out, *fresh, *methods); err != nil {
+	if err := demo(ctx, *out, *on, *fresh, *methods); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(failure.Code(err))
 	}
 }
 
-func demo(ctx context.Context, out string, fresh, methods bool) error {
+func demo(ctx context.Context, out, device string, fresh, methods bool) error {
 	began := time.Now()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -59,11 +60,12 @@ func demo(ctx context.Context, out string, fresh, methods bool) error {
 	} else if err := pretrain(ctx, sources, base); err != nil {
 		return err
 	}
-	next := tune
 	if methods {
-		next = compare
+		err = compare(ctx, sources, base, out)
+	} else {
+		err = tune(ctx, sources, base, out, device)
 	}
-	if err := next(ctx, sources, base, out); err != nil {
+	if err != nil {
 		return err
 	}
 	fmt.Printf("done in %s\n", time.Since(began).Round(time.Second))

@@ -2,7 +2,8 @@
 # Our step beside that of transformers + PEFT, in turn on this machine: three
 # rounds for each type, the median of the ratios. PYTHON may name an
 # interpreter that has torch, transformers and peft; else they are installed
-# from PyPI into .cache/peft.
+# from PyPI into .cache/peft. ROUNDS is how many rounds. With the argument pjrt
+# ours is float32 on the plugin that GRAFT_PJRT_PLUGIN names.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${PYTHON:-}" ]; then
@@ -13,9 +14,11 @@ if [ -z "${PYTHON:-}" ]; then
   PYTHON=.cache/peft/bin/python
 fi
 go test -c -o bin/bench.test ./tests/bench
-for dtype in bf16 f32; do
-  for round in 1 2 3; do
-    ours=$(bin/bench.test -test.run '^$' -test.bench "Step/smollm2-135m/lora/$dtype" -test.benchtime 3x |
+dtypes="bf16 f32" step=Step
+[ "${1:-}" != pjrt ] || dtypes=f32 step=StepPJRT
+for dtype in $dtypes; do
+  for round in $(seq "${ROUNDS:-3}"); do
+    ours=$(bin/bench.test -test.run '^$' -test.bench "$step/smollm2-135m/lora/$dtype" -test.benchtime 3x | tee /dev/stderr |
       awk '/tokens\/s/ { for (i = 2; i <= NF; i++) { if ($i == "tokens/s") t = $(i-1); if ($i == "peak-MiB") m = $(i-1) } print t, m }')
     peer=$("$PYTHON" tests/bench/peer.py --dtype $dtype)
     echo "$dtype $ours $peer"

@@ -39,7 +39,8 @@ type Options struct {
 	// Only runs the cases whose name contains it.
 	Only string
 	// Together makes one program of all cases of an operation, for devices that
-	// compile: the tensors of each at an odd element.
+	// compile: the tensors of each at an odd element. Operations run at a time, so
+	// there are no Results.
 	Together bool
 	// Flushes is for devices that take numbers below the normal ones of float32
 	// for zero.
@@ -96,36 +97,53 @@ func Run(t *testing.T, backend bindings.Backend, o Options) {
 	if len(o.Types) == 0 {
 		o.Types = []bindings.DType{bindings.F32, bindings.BF16}
 	}
+	if o.Together {
+		t.Run("together", func(t *testing.T) { runTogether(t, backend, o) })
+		return
+	}
 	for _, group := range o.groups() {
 		for _, act := range o.Types {
-			var outcomes []outcome
-			if o.Together {
-				outcomes = checkAll(backend, group, act, oddGuard, o)
-			}
-			for i, c := range group {
+			for _, c := range group {
 				t.Run(fmt.Sprintf("%s/%s", c.Name(), act), func(t *testing.T) {
-					out := outcome{}
-					if o.Together {
-						out = outcomes[i]
-					} else {
-						out.got, out.err = check(backend, c, act, o)
-					}
-					if slices.Contains(o.Missing, c.Op) {
-						require.ErrorIs(t, out.err, bindings.ErrNotImplemented)
-						return
-					}
-					if errors.Is(out.err, bindings.ErrNotImplemented) && o.AllowMissing {
-						t.Skipf("%s: %v", c.Op, out.err)
-					}
-					require.NoError(t, out.err)
-					for name, b := range out.got {
-						if o.Results != nil {
-							o.Results[fmt.Sprintf("%s/%s/%s", c.Name(), act, name)] = b
-						}
-					}
+					got, err := check(backend, c, act, o)
+					o.judge(t, c, act, outcome{got, err})
 				})
 			}
 		}
+	}
+}
+
+// runTogether has the programs of several operations compile at a time.
+func runTogether(t *testing.T, backend bindings.Backend, o Options) {
+	for _, group := range o.groups() {
+		for _, act := range o.Types {
+			t.Run(fmt.Sprintf("%s/%s", group[0].Op, act), func(t *testing.T) {
+				t.Parallel()
+				outcomes := checkAll(backend, group, act, oddGuard, o)
+				for i, c := range group {
+					t.Run(c.Variant, func(t *testing.T) { o.judge(t, c, act, outcomes[i]) })
+				}
+			})
+		}
+	}
+}
+
+// judge says whether a case passed.
+func (o Options) judge(t *testing.T, c Case, act bindings.DType, out outcome) {
+	t.Helper()
+	if slices.Contains(o.Missing, c.Op) {
+		require.ErrorIs(t, out.err, bindings.ErrNotImplemented)
+		return
+	}
+	if errors.Is(out.err, bindings.ErrNotImplemented) && o.AllowMissing {
+		t.Skipf("%s: %v", c.Op, out.err)
+	}
+	require.NoError(t, out.err)
+	if o.Results == nil {
+		return
+	}
+	for name, b := range out.got {
+		o.Results[fmt.Sprintf("%s/%s/%s", c.Name(), act, name)] = b
 	}
 }
 
