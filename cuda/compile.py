@@ -24,6 +24,8 @@ CACHE = pathlib.Path(os.environ.get("CUDA_OBJECTS", ROOT / ".cache/cuda-objects"
 # architectures that share their PTX is made from one run of the front half of the compiler, a third of the time.
 PTX = {"86": "80", "89": "80", "120": "100"}
 ARCHS = os.environ.get("ARCHS", "80 86 89 90a 100 120").split()
+# Kernels that may keep an array in local memory, and why.
+ARRAYS = {"rope.cu": "the reduction of large angles in sinf and cosf"}
 FLAGS = ["-std=c++17", "-O3", "-lineinfo", "-Xcompiler", "-fPIC,-fvisibility=hidden", "-Xptxas", "-v", "-Werror",
          "all-warnings"]
 GENCODE = [f for a in ARCHS for f in ("-gencode", f"arch=compute_{PTX.get(a, a)},code=sm_{a}")]
@@ -118,8 +120,8 @@ def compare(table):
             faults.append(f"{name}: in budget.txt, but no longer there")
             continue
         registers, stack, spills, shared = table[key]
-        if stack or spills:
-            faults.append(f"{name}: {spills} bytes spilled, {stack} bytes of registers in local memory; none may be")
+        if spills or (stack and key[0] not in ARRAYS):
+            faults.append(f"{name}: {spills} bytes spilled, {stack} bytes in local memory; none may be")
         if key not in budget:
             faults.append(f"{name}: no line in budget.txt; compile.py update writes it")
             continue

@@ -89,6 +89,7 @@ inline unsigned blocks_for(int64_t parts) { return unsigned(parts < kMaxBlocks ?
 template <int V, class Body> __global__ void __launch_bounds__(kThreads) each_kernel(Body body, int64_t rows, int64_t cols) {
     const int64_t packs = cols / V;
     for (int64_t row = blockIdx.y; row < rows; row += gridDim.y)
+#pragma unroll 1  // a thread mostly has one pack; unrolled, bodies that divide spill
         for (int64_t p = int64_t(blockIdx.x) * kThreads + threadIdx.x; p < packs; p += int64_t(gridDim.x) * kThreads)
             body(row, p * V);
 }

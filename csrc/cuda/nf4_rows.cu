@@ -13,7 +13,7 @@ constexpr int kRowsPerWarp = 4;
 constexpr int kPack = 8;  // columns: 4 bytes of codes
 
 template <class T, int Tokens>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
 multiply(Matrix<T> y, Matrix<const T> x, Matrix<const uint8_t> w, NF4Scales scales, DynamicMap map, const void* bias, bool bias_bf16,
          Matrix<const T> s, Matrix<const T> b) {
     GRAFT_SHARED(float, code, 16);

@@ -62,7 +62,8 @@ func (d *Tracer) NF4Quantize(codes, absmax, x bindings.Tensor) {
 	n := values.len()
 	flat := d.reshape(values, n/bindings.NF4Block, bindings.NF4Block)
 	scales := d.fold(d.op("abs", flat), "maximum", 0, 1)
-	least := d.op("maximum", scales, d.num(1e-38, scales))
+	// A plugin may take subnormal numbers, such as 1e-38, for zero.
+	least := d.op("maximum", scales, d.num(0x1p-126, scales))
 	share := d.mul(flat, d.spread(d.div(d.num(1, least), least), flat.dims, 0))
 	code := d.fill(0, "i32", share.dims...)
 	for i := range 15 {
