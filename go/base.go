@@ -27,8 +27,13 @@ type Base struct {
 
 // OpenBase opens a Hugging Face model directory. dtype is auto, f32 or bf16;
 // auto is the checkpoint's own, bf16 for a float16 one.
-func OpenBase(dir, dtype string) (*Base, error) {
-	files, err := hub.Open(dir)
+func OpenBase(dir, dtype string) (*Base, error) { return openBase(hub.Open, dir, dtype) }
+
+// describeBase opens a base whose weights need not be there.
+func describeBase(dir, dtype string) (*Base, error) { return openBase(hub.Describe, dir, dtype) }
+
+func openBase(open func(string) (*hub.Model, error), dir, dtype string) (*Base, error) {
+	files, err := open(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ type Records struct {
 }
 
 // ReadRecords reads the data of a run file, as training would: from the cache
-// if it can. The base needs a tokenizer and a config.json.
+// if it can. The base needs a tokenizer and a config.json, no weights.
 func ReadRecords(ctx context.Context, c *config.Config, o Options) (*Records, error) {
 	return openRecords(ctx, c, o, data.Load)
 }
@@ -49,7 +49,7 @@ func openRecords(ctx context.Context, c *config.Config, o Options, how read) (*R
 	if err := c.Require("model.path", "data.train"); err != nil {
 		return nil, err
 	}
-	b, err := OpenBase(c.Model.Path, c.Model.DType)
+	b, err := describeBase(c.Model.Path, c.Model.DType)
 	if err != nil {
 		return nil, err
 	}

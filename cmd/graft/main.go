@@ -57,7 +57,7 @@ func interruptible() (context.Context, func()) {
 }
 
 func newApp() *cli.App {
-	return &cli.App{
+	app := &cli.App{
 		Name:                      "graft",
 		Usage:                     "fine-tune language models, without Python",
 		Version:                   version(),
@@ -66,9 +66,7 @@ func newApp() *cli.App {
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // codes are given in run
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return failure.Usage("%v; see graft --help", err)
-		},
+		OnUsageError:              func(c *cli.Context, err error, _ bool) error { return wrongFlag("graft", c.App.Flags, err) },
 		Description: "A first run:\n\n" +
 			"   graft plan run.yaml        every byte before anything is allocated\n" +
 			"   graft data show run.yaml   which tokens will be trained\n" +
@@ -87,6 +85,8 @@ func newApp() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
+	refuseUsage(app.Commands, app.Name)
+	return app
 }
 
 // flagsFirst moves flags ahead of arguments, command by command: the library

@@ -55,7 +55,13 @@ type shard struct {
 // Open opens a model directory and checks the header of every weight file.
 // Errors are of kind NoInput where something is missing and Data where
 // something is wrong.
-func Open(dir string) (*Model, error) {
+func Open(dir string) (*Model, error) { return open(dir, (*Model).open) }
+
+// Describe opens a model directory without its weights, which need not be
+// there: it has no tensors.
+func Describe(dir string) (*Model, error) { return open(dir, (*Model).readConfigs) }
+
+func open(dir string, read func(*Model) error) (*Model, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.NoInput("%s: no such model directory", dir)
@@ -64,7 +70,7 @@ func Open(dir string) (*Model, error) {
 		return nil, failure.NoInput("%s: not a model directory: %w", dir, err)
 	}
 	m := &Model{dir: dir, root: root, where: map[string]*safetensors.File{}}
-	if err := m.open(); err != nil {
+	if err := read(m); err != nil {
 		m.Close()
 		return nil, err
 	}

@@ -61,6 +61,10 @@ func TestBadInput(t *testing.T) {
 		{"merge onto another base", nil, []string{"merge", "--model", "other", "--adapter", "good/adapter", "--out", "merged"}, 65, `good/adapter|adapter_model.safetensors`},
 		{"merge over something", nil, []string{"merge", "--model", "base", "--adapter", "good/adapter", "--out", "good"}, 74, `good already exists`},
 		{"no such command", nil, []string{"trian"}, 2, `trian`},
+		{"no such command of another", nil, []string{"data", "shwo"}, 2, `"shwo" is no command of graft data`},
+		{"no such flag", nil, []string{"train", "run.yaml", "--memry", "1GiB"}, 2, `graft train has no flag --memry; did you mean --memory`},
+		{"no such flag of a command within", nil, []string{"data", "show", "run.yaml", "--masc"}, 2, `--masc; did you mean --mask`},
+		{"no number", nil, []string{"data", "show", "run.yaml", "-n", "two"}, 2, `"two".*graft data show --help`},
 		{"no GPU", nil, []string{"train", "run.yaml", "--device", "cuda:0"}, 69, `libgraft_cuda|GPU|driver`},
 		{"too little memory", nil, []string{"train", "run.yaml", "--memory", "1MiB"}, 82, `memory.limit`},
 	} {

@@ -15,9 +15,11 @@ const chats = `{"messages": [{"role": "user", "content": "What is 3?"}, {"role":
 {"messages": [{"role": "robot", "content": "x"}, {"role": "assistant", "content": "y"}]}
 `
 
-// TestDataCommands walks what looks at data and prepares it.
+// TestDataCommands walks what looks at data and prepares it. None of it needs
+// the weights.
 func TestDataCommands(t *testing.T) {
 	dir := workplace(t)
+	require.NoError(t, os.Remove(filepath.Join(dir, "base/model.safetensors")))
 	write(t, dir, "chats.jsonl", chats)
 	settings := []string{"--set", "data.train=chats.jsonl", "--set", "data.val_set_size=0", "--set", "data.template=t.jinja", "--set", "data.on_error=skip"}
 	with := func(args ...string) []string { return append(args, settings...) }
