@@ -73,8 +73,9 @@ type Example struct {
 // WriteHTML writes a page of examples that needs nothing beside it.
 func WriteHTML(w io.Writer, title string, examples []Example) error {
 	const style = "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;background:#fff}" +
-		"pre{white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.5 ui-monospace,monospace;color:#777;background:#f6f6f6;padding:1em;border-radius:4px}" +
-		"mark{background:#bfe8c4;color:#0a3d12}h2{font-size:1em;font-weight:600}"
+		"pre{white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.5 ui-monospace,monospace;color:#666;background:#f6f6f6;padding:1em;border-radius:4px}" +
+		"mark{background:#bfe8c4;color:#0a3d12}h2{font-size:1em;font-weight:600}" +
+		"@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}pre{color:#999;background:#222}mark{background:#1d4a26;color:#c8f0cd}}"
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>%s</style>\n<h1>%s</h1>\n<p>What is <mark>marked</mark> is trained; the rest is only read.</p>\n",
 		html.EscapeString(title), style, html.EscapeString(title))
