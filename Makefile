@@ -55,8 +55,10 @@ fuzz: ## every parser of files, FUZZTIME (10m) each
 compare: ## every method on the demo's task, measured: the table and runs/compare/compare.html
 	$(GO) run ./examples/demo -compare -out runs/compare
 
-bench: ## operations and the whole step on this machine
+bench: ## operations, the whole step and the tokenizer on this machine, that beside the tokenizers package
 	$(GO) test -run '^$$' -bench . ./tests/optest ./tests/bench ./go/tokenizer
+	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-tokenizers; \
+	else echo "not run: what python3 -m pip fetches: the tokenizers package (make bench-tokenizers)"; fi
 
 bench-peft: ## the step beside transformers + PEFT, installed from PyPI into .cache/peft
 	tests/bench/peft.sh

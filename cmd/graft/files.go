@@ -2,6 +2,7 @@ package main
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -99,6 +100,9 @@ func dataConvertCommand() *cli.Command {
 				done, err = data.Convert(c.Context, from, os.Stdin, data.Form(c.String("to")), c.Bool("skip-bad"), w)
 				return err
 			})
+			if errors.Is(err, failure.ErrData) {
+				return fmt.Errorf("%w; --skip-bad leaves such records out", err)
+			}
 			if err != nil {
 				return err
 			}

@@ -7,11 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${PYTHON:-}" ]; then
-  [ -x .cache/tokenizers/bin/python ] || {
-    python3 -m venv .cache/tokenizers
-    .cache/tokenizers/bin/pip install -q tokenizers==0.23.*
-  }
-  PYTHON=.cache/tokenizers/bin/python
+  [ -d .cache/tokenizers/tokenizers ] || python3 -m pip install -q --target .cache/tokenizers 'tokenizers==0.23.*'
+  export PYTHONPATH="$PWD/.cache/tokenizers"
+  PYTHON=python3
 fi
 mkdir -p bin
 go test -c -o bin/tokenizer.test ./go/tokenizer
