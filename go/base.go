@@ -32,6 +32,10 @@ func OpenBase(dir, dtype string) (*Base, error) { return openBase(hub.Open, dir,
 // describeBase opens a base whose weights need not be there.
 func describeBase(dir, dtype string) (*Base, error) { return openBase(hub.Describe, dir, dtype) }
 
+// Described reports whether the base has no weights to be trained on, but a
+// config.json to plan with.
+func (b *Base) Described() bool { return len(b.Files.Names()) == 0 }
+
 func openBase(open func(string) (*hub.Model, error), dir, dtype string) (*Base, error) {
 	files, err := open(dir)
 	if err != nil {
@@ -58,12 +62,15 @@ func (b *Base) read(dtype string) (err error) {
 	if b.Tokenizer != nil && b.Tokenizer.Size() > b.Config.Vocab {
 		return failure.Data("%s: the tokenizer has %d tokens, the embedding %d rows", b.Dir, b.Tokenizer.Size(), b.Config.Vocab)
 	}
-	b.Types, err = types(dtype, b.Files)
+	b.Types, err = types(dtype, b.Files, b.Config)
 	return err
 }
 
 // types decides what is computed in.
-func types(dtype string, files *hub.Model) (nn.Types, error) {
+func types(dtype string, files *hub.Model, c model.Config) (nn.Types, error) {
+	if dtype == "auto" && len(files.Names()) == 0 {
+		return typesOf(dtype, c), nil
+	}
 	if dtype == "auto" || dtype == "" {
 		dtype = "f32"
 		for _, t := range files.Tensors() {

@@ -37,6 +37,9 @@ type Options struct {
 	// and when it is ready; it may be nil.
 	Compiling func(bindings.Compiled)
 	Stdin     io.Reader // for a data source "-"
+	// PlanOnly makes a run that can be planned, not trained: where the weights
+	// of the base are not there, its config.json does.
+	PlanOnly bool
 }
 
 // Run is a configured run: its data read, its model built, its memory planned,
@@ -74,7 +77,11 @@ func Prepare(ctx context.Context, c *config.Config, o Options) (*Run, error) {
 	}
 	r := &Run{Config: c, options: o}
 	var err error
-	if r.Base, err = OpenBase(c.Model.Path, c.Model.DType); err != nil {
+	r.Base, err = OpenBase(c.Model.Path, c.Model.DType)
+	if o.PlanOnly && errors.Is(err, failure.ErrNoInput) {
+		r.Base, err = describeBase(c.Model.Path, c.Model.DType)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.prepare(ctx); err != nil {
@@ -190,8 +197,10 @@ func (r *Run) build() (err error) {
 		return err
 	}
 	if r.extraction == nil {
-		if err := r.Model.Check(r.Base.Files); err != nil {
-			return err
+		if !r.Base.Described() {
+			if err := r.Model.Check(r.Base.Files); err != nil {
+				return err
+			}
 		}
 		if err := r.Model.Quantize(r.Base.Files, model.Quantization(c.Model.Quant), c.Model.Double); err != nil {
 			return err

@@ -33,7 +33,7 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Compiling: compiling, Stdin: os.Stdin})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Compiling: compiling, Stdin: os.Stdin, PlanOnly: true})
 			if err != nil {
 				return err
 			}
@@ -61,6 +61,9 @@ func describe(to io.Writer, r *graft.Run) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	p, base, trainable := r.Plan, r.BaseLen(), r.Model.Params.TrainableLen()
 	fmt.Fprintf(w, "base\t%s (%s, %s parameters, %s)\n", r.Base.Dir, r.Base.Config.Family, count(base), r.Base.Types.Compute)
+	if r.Base.Described() {
+		fmt.Fprintf(w, "\tits weights are not there: planned by its config.json\n")
+	}
 	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
 	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)

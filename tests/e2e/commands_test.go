@@ -87,3 +87,25 @@ func read(t *testing.T, text string, into any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(text), into), text)
 }
+
+// TestPlanWithoutWeights plans each method before its base is downloaded: as
+// with the weights, byte for byte.
+func TestPlanWithoutWeights(t *testing.T) {
+	dir := workplace(t)
+	plan := func(method string) string {
+		write(t, dir, "plan.yaml", strings.Replace(runFile, "type: lora, r: 4, lora_alpha: 8", "type: "+method, 1))
+		return done(t, dir, "plan", "plan.yaml", "--json", "--set", "model.dtype=f32", "--set", "data.cache=none")
+	}
+	methods := []string{"full", "lora", "prompt", "prefix"}
+	with := map[string]string{}
+	for _, m := range methods {
+		with[m] = plan(m)
+	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "base/model.safetensors")))
+	for _, m := range methods {
+		require.Equal(t, with[m], plan(m), m)
+	}
+	stopped := graft(t, dir, "train", "run.yaml")
+	require.Equal(t, 66, stopped.code)
+	require.Contains(t, stopped.stderr, "neither model.safetensors nor")
+}
