@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/generate"
 	"github.com/graftlm/graft/go/method"
@@ -139,9 +140,7 @@ func (s adapterSet) mix(text string) (generate.Mix, error) {
 			if err != nil {
 				return nil, err
 			}
-			i := slices.IndexFunc(s.loaded, func(a Weighted) bool {
-				return a.Dir == w.Dir || strings.HasSuffix(filepath.Clean(a.Dir), string(filepath.Separator)+filepath.Clean(w.Dir))
-			})
+			i := s.find(w.Dir)
 			if i < 0 {
 				return nil, failure.Usage("adapter %q is not loaded; there are %s and none", w.Dir, s)
 			}
@@ -149,6 +148,54 @@ func (s adapterSet) mix(text string) (generate.Mix, error) {
 		}
 	}
 	return mix, s.check(mix)
+}
+
+// weights is mix where there may be nothing to weigh.
+func (s adapterSet) weights(text string) (generate.Mix, error) {
+	if len(s.loaded) == 0 {
+		return nil, nil
+	}
+	return s.mix(text)
+}
+
+// find is the number of a loaded adapter by its directory or the end of it, -1
+// if it is not loaded.
+func (s adapterSet) find(name string) int {
+	return slices.IndexFunc(s.loaded, func(a Weighted) bool {
+		return a.Dir == name || strings.HasSuffix(filepath.Clean(a.Dir), string(filepath.Separator)+filepath.Clean(name))
+	})
+}
+
+// with gives what has to be loaded for a text as mix reads it: what is there
+// and the directories that are not. An adapter that cannot be weighed stands
+// alone.
+func (s adapterSet) with(loaded []Weighted, text string) ([]Weighted, error) {
+	alone := len(s.loaded) < len(loaded) // of a kind that cannot be weighed
+	switch {
+	case text == "none" && alone:
+		return nil, nil
+	case text == "none" || text == "":
+		return loaded, nil
+	}
+	all := slices.Clone(s.loaded)
+	for _, part := range strings.Split(text, ",") {
+		w, err := ParseWeighted(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		if s.find(w.Dir) >= 0 || slices.ContainsFunc(all, func(a Weighted) bool { return a.Dir == w.Dir }) {
+			continue
+		}
+		if how, err := registry.Read(w.Dir); err != nil {
+			return nil, failure.Usage("adapter %q is not loaded (there are %s and none), and cannot be: %w", w.Dir, s, err)
+		} else if _, ok := how.(lora.Config); !ok && w.Weight != 1 {
+			return nil, failure.Usage("%s is a %s adapter, which has no weight but 1", w.Dir, how.Name())
+		} else if !ok && !strings.Contains(text, ",") {
+			return []Weighted{w}, nil
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }
 
 // check: the magnitudes of DoRA replace those of the base, so it is there
@@ -166,6 +213,57 @@ func (s adapterSet) check(mix generate.Mix) error {
 		}
 	}
 	return nil
+}
+
+// gate turns what the rows of micro-batches ask for into weights of each
+// adapter for each token.
+func (s adapterSet) gate(batches []data.MicroBatch, rows *data.Rows) error {
+	if len(s.loaded) == 0 {
+		return nil
+	}
+	mixes := map[string]generate.Mix{}
+	for i := range rows.Len() {
+		name := rows.Adapter(i)
+		if _, known := mixes[name]; known {
+			continue
+		}
+		mix, err := s.mix(name)
+		if err != nil {
+			source, line := rows.Place(i)
+			return failure.Data("%s:%d: %v", source, line, err)
+		}
+		mixes[name] = mix
+	}
+	for i := range batches {
+		b := &batches[i]
+		for range s.loaded {
+			b.Gates = append(b.Gates, make([]float32, len(b.IDs)))
+		}
+		for seq := range b.Cu[:len(b.Cu)-1] {
+			name := ""
+			if seq < len(b.Adapters) {
+				name = b.Adapters[seq]
+			}
+			for a, weight := range mixes[name] {
+				for t := b.Cu[seq]; t < b.Cu[seq+1]; t++ {
+					b.Gates[a][t] = weight
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// beside sees that adapters can stand beside each other in an evaluation.
+func (r *Run) beside() (err error) {
+	if registry.Labelled(r.Config.Method.Type) {
+		return failure.Usage("several adapters are evaluated on a run file whose method makes text; method.type is %s", r.Config.Method.Type)
+	}
+	if r.adapters, err = newAdapterSet(r.options.Adapters); err != nil {
+		return err
+	}
+	r.Method, err = stackable(r.options.Adapters[0].Dir)
+	return err
 }
 
 func (s adapterSet) String() string {

@@ -40,6 +40,11 @@ type Options struct {
 	// PlanOnly makes a run that can be planned, not trained: where the weights
 	// of the base are not there, its config.json does.
 	PlanOnly bool
+	// Adapters are LoRA adapters that stand beside each other, each with its
+	// weight, in place of the method of the configuration; a record may choose
+	// among them as Speaker.Mix does: {"adapter": "a:0.5,b:0.5"}. Such a run
+	// evaluates and does not train.
+	Adapters []Weighted
 }
 
 // Run is a configured run: its data read, its model built, its memory planned,
@@ -64,7 +69,8 @@ type Run struct {
 	once       *data.Loader // of what is held; may be nil
 	extraction *extraction  // nil: none
 	schedule   optim.Schedule
-	initial    map[string][]float32 // of method.init_from
+	initial    map[string][]float32 // of method.init_from, or of Options.Adapters
+	adapters   adapterSet           // of Options.Adapters
 	identity   map[string]string
 	options    Options
 }
@@ -99,7 +105,11 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 		}
 	}
 	announce(r.Backend, r.options.Compiling)
-	if r.Method, err = registry.New(c.Method, method.Base{Dir: r.Base.Dir, Encode: r.Base.encode}); err != nil {
+	if len(r.options.Adapters) > 0 {
+		if err := r.beside(); err != nil {
+			return err
+		}
+	} else if r.Method, err = registry.New(c.Method, method.Base{Dir: r.Base.Dir, Encode: r.Base.encode}); err != nil {
 		return err
 	}
 	if l, ok := r.Method.(method.Labelled); ok {
@@ -132,6 +142,9 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			WeightDecay: c.Optim.WeightDecay, MaxGradNorm: c.Train.MaxGradNorm,
 		},
 		Train: shapes, Eval: bucketsOf(r.Eval),
+	}
+	if r.Job.Adapters = len(r.adapters.loaded); r.Job.Adapters > 0 {
+		r.Job.Train = nil
 	}
 	limit, what := limitOf(c, r.Backend)
 	if err := r.Job.Checkpoint(plan.Checkpointing(c.Memory.Checkpointing), limit); err != nil {
@@ -184,7 +197,12 @@ func announce(b bindings.Backend, to func(bindings.Compiled)) {
 func (r *Run) build() (err error) {
 	c := r.Config
 	r.Model = model.New(r.Base.Config)
-	if err := r.Method.Attach(r.Model, uint64(c.Train.Seed)); err != nil {
+	if all := r.options.Adapters; len(all) > 0 {
+		r.initial, err = stack(r.Model, all, true)
+	} else {
+		err = r.Method.Attach(r.Model, uint64(c.Train.Seed))
+	}
+	if err != nil {
 		return err
 	}
 	if d := r.Model.Decoder; d != nil {
@@ -206,7 +224,7 @@ func (r *Run) build() (err error) {
 			return err
 		}
 	}
-	if c.Method.InitFrom != "" {
+	if c.Method.InitFrom != "" && r.initial == nil {
 		r.initial, err = r.Method.Load(c.Method.InitFrom, r.Model)
 	}
 	return err
@@ -244,9 +262,11 @@ func (r *Run) readData(ctx context.Context, use func(rows, val *data.Rows) error
 	if err != nil {
 		return err
 	}
-	r.Eval, err = once.All()
+	if r.Eval, err = once.All(); err != nil {
+		return err
+	}
 	r.once = once
-	return err
+	return r.adapters.gate(r.Eval, r.held)
 }
 
 // readLabelled loads data whose labels decide the shape of the method, and, if

@@ -2,6 +2,8 @@ package graft
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/chat"
@@ -15,8 +17,10 @@ import (
 type SpeakerOptions struct {
 	Model string // directory
 	// Adapters are added to each other with their weights. With more than one
-	// the weights can change: see Speaker.Mix.
+	// the weights can change: see Speaker.Mix. With Live also of a single one,
+	// and others can be loaded later: see Speaker.Use.
 	Adapters  []Weighted
+	Live      bool
 	Device    string
 	Threads   int
 	DType     string
@@ -33,7 +37,8 @@ type Speaker struct {
 	Base *Base
 	Text generate.Text
 
-	adapters adapterSet // empty unless several are loaded
+	options  SpeakerOptions
+	adapters adapterSet // empty unless they can be weighed
 }
 
 // Mix gives the weights of adapters for generate.Params.Mixes from a text:
@@ -60,47 +65,70 @@ func OpenSpeaker(ctx context.Context, o SpeakerOptions) (*Speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := speaker(ctx, b, o)
-	if err != nil {
+	s := &Speaker{Base: b, options: o, Text: generate.Text{Tokenizer: b.Tokenizer}}
+	if err := s.begin(ctx); err != nil {
 		b.Close()
+		return nil, err
 	}
-	return s, err
+	return s, nil
 }
 
-func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
-	if b.Tokenizer == nil {
-		return nil, failure.NoInput("%s has no tokenizer.json, which generation needs", b.Dir)
+func (s *Speaker) begin(ctx context.Context) (err error) {
+	if s.Base.Tokenizer == nil {
+		return failure.NoInput("%s has no tokenizer.json, which generation needs", s.Base.Dir)
 	}
-	m := model.New(b.Config)
-	var values map[string][]float32
-	var adapters adapterSet
-	if live := len(o.Adapters) > 1; len(o.Adapters) > 0 {
-		var err error
-		if values, err = stack(m, o.Adapters, live); err != nil {
-			return nil, err
-		}
-		if live {
-			if adapters, err = newAdapterSet(o.Adapters); err != nil {
-				return nil, err
-			}
+	next, err := s.prepare(s.options.Adapters)
+	if err != nil {
+		return err
+	}
+	if s.options.Backend == nil {
+		if s.options.Backend, err = device.Open(s.options.Device, s.options.Threads); err != nil {
+			return err
 		}
 	}
-	backend := o.Backend
-	if backend == nil {
-		var err error
-		if backend, err = device.Open(o.Device, o.Threads); err != nil {
-			return nil, err
+	announce(s.options.Backend, s.options.Compiling)
+	return s.open(ctx, next)
+}
+
+// equipped is a model with adapters, and nothing on a device yet.
+type equipped struct {
+	model  *model.Model
+	all    []Weighted
+	live   adapterSet
+	values map[string][]float32
+}
+
+// prepare reads adapters and sees that they fit the base.
+func (s *Speaker) prepare(all []Weighted) (e equipped, err error) {
+	b := s.Base
+	e.model, e.all = model.New(b.Config), all
+	live := len(all) > 1
+	if s.options.Live && len(all) == 1 {
+		_, err := stackable(all[0].Dir)
+		live = err == nil
+	}
+	if len(all) > 0 {
+		if e.values, err = stack(e.model, all, live); err != nil {
+			return e, err
 		}
 	}
-	announce(backend, o.Compiling)
-	if err := m.Check(b.Files); err != nil {
-		return nil, err
+	if live {
+		if e.live, err = newAdapterSet(all); err != nil {
+			return e, err
+		}
 	}
-	if err := m.Quantize(b.Files, o.Quant, true); err != nil {
-		return nil, err
+	if err := e.model.Check(b.Files); err != nil {
+		return e, err
 	}
-	g, err := generate.Open(ctx, backend, generate.Options{
-		Model: m, Types: b.Types, MaxTokens: o.MaxTokens, Sequences: o.Sequences, Source: b.Files, Adapter: values, Adapters: len(adapters.loaded),
+	return e, e.model.Quantize(b.Files, s.options.Quant, true)
+}
+
+// open puts it on the device.
+func (s *Speaker) open(ctx context.Context, e equipped) error {
+	o := s.options
+	g, err := generate.Open(ctx, o.Backend, generate.Options{
+		Model: e.model, Types: s.Base.Types, MaxTokens: o.MaxTokens, Sequences: o.Sequences, Source: s.Base.Files,
+		Adapter: e.values, Adapters: len(e.live.loaded),
 		Progress: func(done, total int64) {
 			if o.Progress != nil {
 				o.Progress("loading the model", done, total)
@@ -108,9 +136,46 @@ func speaker(ctx context.Context, b *Base, o SpeakerOptions) (*Speaker, error) {
 		},
 	})
 	if err != nil {
+		return err
+	}
+	s.Text.Generator, s.adapters, s.options.Adapters = g, e.live, e.all
+	return nil
+}
+
+// Use gives the weights of adapters as Mix does, and loads what is not loaded:
+// LoRA adapters beside those that are there, any other kind in their place. The
+// base is read anew for that, and Text has another generator. Needs
+// SpeakerOptions.Live. After an error everything is as it was, unless the
+// device could not take it back: then Text has no generator.
+func (s *Speaker) Use(ctx context.Context, text string) (generate.Mix, error) {
+	all, err := s.adapters.with(s.options.Adapters, text)
+	if err != nil {
 		return nil, err
 	}
-	return &Speaker{b, generate.Text{Generator: g, Tokenizer: b.Tokenizer}, adapters}, nil
+	if slices.Equal(all, s.options.Adapters) {
+		return s.adapters.weights(text)
+	}
+	next, err := s.prepare(all)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.prepare(s.options.Adapters)
+	if err != nil {
+		return nil, err
+	}
+	mix, err := next.live.weights(text)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Text.Generator.Close()
+	s.Text.Generator = nil
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, next); err != nil {
+		return nil, errors.Join(err, s.open(ctx, before))
+	}
+	return mix, nil
 }
 
 // Encode gives the tokens of a plain prompt.
@@ -138,7 +203,10 @@ func (s *Speaker) Chat(template, system string, p generate.Params) (*generate.Ch
 
 // Close releases the device and the files.
 func (s *Speaker) Close() error {
-	err := s.Text.Generator.Close()
+	var err error
+	if g := s.Text.Generator; g != nil {
+		err = g.Close()
+	}
 	s.Base.Close()
 	return err
 }

@@ -17,6 +17,9 @@ import (
 // on from the newest checkpoint. on is told of each step; it may be nil.
 func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (train.Result, error) {
 	dir := r.Config.Train.OutputDir
+	if len(r.options.Adapters) > 0 {
+		return train.Result{}, failure.Usage("a run with several adapters beside each other evaluates, and does not train")
+	}
 	if err := r.Config.Require("train.output_dir"); err != nil {
 		return train.Result{}, err
 	}
@@ -130,6 +133,10 @@ func lock(dir string) (unlock func(), err error) {
 func (r *Run) Evaluate(ctx context.Context) (train.Report, error) {
 	if len(r.Eval) == 0 {
 		return train.Report{}, failure.Config("there is nothing to evaluate on: set data.eval or data.val_set_size")
+	}
+	if at := r.held.Choosing(); at >= 0 && len(r.adapters.loaded) == 0 {
+		source, line := r.held.Place(at)
+		return train.Report{}, failure.Usage("%s:%d asks for the adapter %q, and none are loaded beside each other; name each with --adapter", source, line, r.held.Adapter(at))
 	}
 	e, err := r.open(ctx)
 	if err != nil {

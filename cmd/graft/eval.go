@@ -11,11 +11,19 @@ import (
 func evalCommand() *cli.Command {
 	return &cli.Command{
 		Name: "eval", Usage: "loss, perplexity and accuracy on the evaluation data of a run file", ArgsUsage: "RUN.yaml",
-		Description: "graft eval run.yaml\ngraft eval run.yaml --adapter runs/x/adapter --set data.eval=test.jsonl",
-		Flags:       runFlags(&cli.StringFlag{Name: "adapter", Usage: "evaluate with this adapter `DIR`; the same as --set method.init_from=…"}),
+		Description: "graft eval run.yaml\ngraft eval run.yaml --adapter runs/x/adapter --set data.eval=test.jsonl\n" +
+			"graft eval run.yaml --adapter a:0.7 --adapter b:0.3\n" +
+			"With several, a record may choose among them: {\"prompt\": \"…\", \"completion\": \"…\", \"adapter\": \"a\"}, \"a:0.5,b:0.5\" or \"none\".",
+		Flags: runFlags(&cli.StringSliceFlag{Name: "adapter", Usage: "evaluate with this adapter `DIR`; the same as --set method.init_from=…. LoRA may be DIR:WEIGHT, and repeated, then they add up"}),
 		Action: func(c *cli.Context) error {
-			if a := c.String("adapter"); a != "" {
-				if err := c.Set("set", "method.init_from="+a); err != nil {
+			adapters, err := weighted(c.StringSlice("adapter"))
+			if err != nil {
+				return err
+			}
+			o := graft.Options{Progress: newLoading(), Compiling: compiling, Adapters: adapters}
+			if len(adapters) == 1 && adapters[0].Weight == 1 {
+				o.Adapters = nil
+				if err := c.Set("set", "method.init_from="+adapters[0].Dir); err != nil {
 					return err
 				}
 			}
@@ -23,7 +31,7 @@ func evalCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling})
+			run, err := graft.Prepare(c.Context, cfg, o)
 			if err != nil {
 				return err
 			}

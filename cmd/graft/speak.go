@@ -36,7 +36,8 @@ func speakFlags(more ...cli.Flag) []cli.Flag {
 	}, more...)
 }
 
-func openSpeaker(c *cli.Context) (*graft.Speaker, generate.Params, error) {
+// openSpeaker opens the model of a command. With live its adapters may change.
+func openSpeaker(c *cli.Context, live bool) (*graft.Speaker, generate.Params, error) {
 	p := generate.Params{
 		MaxNewTokens: c.Int("max-new-tokens"), Temperature: c.Float64("temperature"), TopK: c.Int("top-k"), TopP: c.Float64("top-p"),
 		MinP: c.Float64("min-p"), RepetitionPenalty: c.Float64("repetition-penalty"), Seed: c.Uint64("seed"),
@@ -47,7 +48,7 @@ func openSpeaker(c *cli.Context) (*graft.Speaker, generate.Params, error) {
 	}
 	o := graft.SpeakerOptions{
 		Model: dir, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"),
-		Quant: model.Quantization(c.String("quant")), Progress: newLoading(), Compiling: compiling,
+		Quant: model.Quantization(c.String("quant")), Live: live, Progress: newLoading(), Compiling: compiling,
 	}
 	if o.Adapters, err = weighted(c.StringSlice("adapter")); err != nil {
 		return nil, p, err
@@ -74,7 +75,7 @@ func generateCommand() *cli.Command {
 			if (c.String("prompt") == "") == (c.String("input") == "") {
 				return failure.Usage("give --prompt or --input")
 			}
-			s, p, err := openSpeaker(c)
+			s, p, err := openSpeaker(c, false)
 			if err != nil {
 				return err
 			}
@@ -182,16 +183,24 @@ func readPrompts(path string) ([]asked, error) {
 	return prompts, nil
 }
 
+// mixes are the weights for all prompts; none where nothing can be weighed.
+func mixes(m generate.Mix) []generate.Mix {
+	if m == nil {
+		return nil
+	}
+	return []generate.Mix{m}
+}
+
 func chatCommand() *cli.Command {
 	return &cli.Command{
 		Name: "chat", Usage: "talk to a model", ArgsUsage: "MODEL",
-		Description: "graft chat ./SmolLM2-135M-Instruct --adapter runs/x/adapter\nIn the conversation: /clear begins anew, /quit ends; with several adapters /adapter a:0.5,b:0.5 (or none) changes them.",
+		Description: "graft chat ./SmolLM2-135M-Instruct --adapter runs/x/adapter\nIn the conversation: /clear begins anew, /quit ends; /adapter a:0.5,b:0.5 (or none) changes the adapters, and loads those that are not there.",
 		Flags: speakFlags(
 			&cli.StringFlag{Name: "template", Value: "tokenizer", Usage: "the model's own, a built-in name, or a .jinja file"},
 			&cli.StringFlag{Name: "system", Usage: "the system message"},
 		),
 		Action: func(c *cli.Context) error {
-			s, p, err := openSpeaker(c)
+			s, p, err := openSpeaker(c, true)
 			if err != nil {
 				return err
 			}
@@ -206,7 +215,7 @@ func chatCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				talk.Params.Mixes = []generate.Mix{mix}
+				talk.Params.Mixes = mixes(mix)
 			}
 			start := talk.Conversation
 			lines := bufio.NewScanner(os.Stdin)
@@ -219,12 +228,14 @@ func chatCommand() *cli.Command {
 				}
 				line := strings.TrimSpace(lines.Text())
 				if text, ok := strings.CutPrefix(line, "/adapter"); ok {
-					mix, err := s.Mix(strings.TrimSpace(text))
-					if err != nil {
+					mix, err := s.Use(c.Context, strings.TrimSpace(text))
+					if err != nil && s.Text.Generator == nil {
+						return err
+					} else if err != nil {
 						fmt.Fprintln(os.Stderr, err)
 						continue
 					}
-					talk.Params.Mixes = []generate.Mix{mix}
+					talk.Text, talk.Params.Mixes = s.Text, mixes(mix)
 					continue
 				}
 				switch line {

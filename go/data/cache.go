@@ -19,7 +19,7 @@ import (
 )
 
 // cacheVersion changes when rows of the same records would be others.
-const cacheVersion = "2"
+const cacheVersion = "3"
 
 // cacheLimit is what the rows of all runs may take on disk; the least recently
 // used go first.
@@ -144,11 +144,12 @@ func hashFile(ctx context.Context, to io.Writer, path string) error {
 // rows.bin, tokens.bin, labels.json of rows that have labels, and SHA256 of
 // them all.
 type cacheIndex struct {
-	Report Report `json:"report"`
-	Rows   int    `json:"rows"`
-	Tokens int    `json:"tokens"`
-	Files  []run  `json:"files"`
-	Groups []run  `json:"groups"`
+	Report  Report `json:"report"`
+	Rows    int    `json:"rows"`
+	Tokens  int    `json:"tokens"`
+	Files   []run  `json:"files"`
+	Groups  []run  `json:"groups"`
+	Choices []run  `json:"choices,omitempty"`
 }
 
 const rowBytes = 4 + 4 + 4 + 8 // length, targets with firstBit, line, key
@@ -192,7 +193,7 @@ func (r *Rows) writeCache(dir string, report Report) error {
 				return err
 			}
 		}
-		index, err := json.Marshal(cacheIndex{Report: report, Rows: r.Len(), Tokens: r.tokens.n, Files: r.files, Groups: r.groups})
+		index, err := json.Marshal(cacheIndex{Report: report, Rows: r.Len(), Tokens: r.tokens.n, Files: r.files, Groups: r.groups, Choices: r.choices})
 		if err != nil {
 			return err
 		}
@@ -234,7 +235,7 @@ func readCache(dir string) (*Rows, Report, bool) {
 		file.Close()
 		return nil, Report{}, false
 	}
-	r.files, r.groups, r.tokens.n, r.tokens.file = index.Files, index.Groups, index.Tokens, file
+	r.files, r.groups, r.choices, r.tokens.n, r.tokens.file = index.Files, index.Groups, index.Choices, index.Tokens, file
 	end := 0
 	for i := range index.Rows {
 		row := table[i*rowBytes:]

@@ -115,7 +115,7 @@ func (l *loading) take(p pending) error {
 	}
 	l.report.Straddling += e.Straddling
 	l.report.Longest = max(l.report.Longest, len(e.IDs))
-	row := Row{IDs: e.IDs, Labels: e.Labels, Source: p.name, Line: p.line}
+	row := Row{IDs: e.IDs, Labels: e.Labels, Source: p.name, Line: p.line, Adapter: p.record.Adapter}
 	if l.Encoder.Labelled {
 		row.label = &label{p.record.Classes, p.record.Listed, p.record.Numbers}
 	}
@@ -175,7 +175,7 @@ func (l *loading) example(err error) {
 func (l *loading) split(row Row) error {
 	for start := 0; start < len(row.IDs)-1; start += l.MaxSeqLength - 1 {
 		end := min(start+l.MaxSeqLength, len(row.IDs))
-		piece := Row{IDs: row.IDs[start:end], Labels: append([]int32{Masked}, row.Labels[start+1:end]...), Source: row.Source, Line: row.Line}
+		piece := Row{IDs: row.IDs[start:end], Labels: append([]int32{Masked}, row.Labels[start+1:end]...), Source: row.Source, Line: row.Line, Adapter: row.Adapter}
 		if err := l.keep(piece, &l.report.Unused); err != nil {
 			return err
 		}

@@ -1,5 +1,7 @@
 package data
 
+import "slices"
+
 // Masked is the label of a token that is not trained.
 const Masked = -100
 
@@ -10,6 +12,9 @@ type Row struct {
 	Labels []int32
 	Source string
 	Line   int
+	// Adapter is what an evaluation with several adapters uses for the row, as
+	// the record says; "" is no choice.
+	Adapter string
 
 	// Of a text with a label: its class, or its values where there are several.
 	Labelled bool
@@ -35,6 +40,11 @@ type MicroBatch struct {
 	// Virtual their rows, sequence by sequence. Their id is 0, a stand-in.
 	Prompt  int
 	Virtual []int32
+
+	// Adapters are those of the rows, sequence by sequence; nil if none has one.
+	// Gates are what becomes of them: the weight of each adapter for each token.
+	Adapters []string
+	Gates    [][]float32
 }
 
 // Flatten lays documents one after another.
@@ -66,6 +76,11 @@ func FlattenPrompted(rows []Row, prompt int) MicroBatch {
 			}
 		}
 		m.Cu = append(m.Cu, int32(len(m.IDs)))
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Adapter != "" }) {
+		for _, r := range rows {
+			m.Adapters = append(m.Adapters, r.Adapter)
+		}
 	}
 	return m
 }

@@ -58,6 +58,8 @@ type Record struct {
 	ChosenTurns, RejectedTurns []chat.Message
 
 	Good bool // Unpaired: whether the completion is wanted
+
+	Adapter string // of any form: what an evaluation with several adapters uses for it
 }
 
 // ParseRecord reads one JSON object. Form Auto detects by keys; any other asks
@@ -90,6 +92,9 @@ func ParseRecord(data []byte, form Form) (Record, error) {
 		return Record{}, failure.Config("unknown record format %q; use auto, tokens, messages, sharegpt, segments, preference, unpaired, prompt_completion, alpaca, classification or text", form)
 	}
 	r, err := parse(fields, data)
+	if err == nil {
+		r.Adapter, err = fields.text("adapter", false)
+	}
 	r.Form = form
 	return r, err
 }

@@ -29,6 +29,7 @@ type store struct {
 	keys    []uint64 // of each row's tokens and what is trained of them
 	files   []run    // in which the rows came
 	groups  []run    // that occur weight times in an epoch
+	choices []run    // rows whose records name the same adapter; nil if none does
 
 	labels []label // as read, of records that carry them
 	class  []int32 // by Use
@@ -78,6 +79,12 @@ func (r *Rows) add(row Row) error {
 	if row.label != nil {
 		r.labels = append(r.labels, *row.label)
 		targets = 1
+	}
+	if n := len(r.choices); n > 0 && r.choices[n-1].Name != row.Adapter || n == 0 && row.Adapter != "" {
+		if n == 0 && len(r.ends) > 0 {
+			r.choices = append(r.choices, run{})
+		}
+		r.choices = append(r.choices, run{First: len(r.ends), Name: row.Adapter})
 	}
 	r.ends = append(r.ends, r.tokens.n)
 	r.targets = append(r.targets, targets)
@@ -132,7 +139,7 @@ func (r *Rows) Row(i int) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	row := Row{IDs: make([]int32, end-start), Labels: make([]int32, end-start), Source: r.source(i), Line: int(r.line[j])}
+	row := Row{IDs: make([]int32, end-start), Labels: make([]int32, end-start), Source: r.source(i), Line: int(r.line[j]), Adapter: r.Adapter(i)}
 	for k, packed := range all {
 		row.IDs[k], row.Labels[k] = int32(packed&^trainedBit), Masked
 		if packed&trainedBit != 0 && k > 0 {
@@ -158,6 +165,27 @@ func (r *Rows) prompted(i int) (Row, error) {
 
 // firstTrained reports whether the first token of row i has a label.
 func (r *Rows) firstTrained(i int) bool { return r.first[r.index[i]] }
+
+// Adapter is what the record of row i names; "" is none.
+func (r *Rows) Adapter(i int) string {
+	if len(r.choices) == 0 {
+		return ""
+	}
+	return r.choices[runOf(r.choices, int(r.index[i]))].Name
+}
+
+// Choosing is the first row whose record names an adapter, -1 for none.
+func (r *Rows) Choosing() int {
+	for i := 0; len(r.choices) > 0 && i < r.Len(); i++ {
+		if r.Adapter(i) != "" {
+			return i
+		}
+	}
+	return -1
+}
+
+// Place is the file and line of row i.
+func (r *Rows) Place(i int) (source string, line int) { return r.source(i), int(r.line[r.index[i]]) }
 
 // source is the file that row i came from.
 func (r *Rows) source(i int) string { return r.files[runOf(r.files, int(r.index[i]))].Name }

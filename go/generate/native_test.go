@@ -86,3 +86,36 @@ func TestCPURepeats(t *testing.T) {
 		}
 	}
 }
+
+// A row among others with other adapters has the bits on the CPU that it has
+// among rows of the same length without any, as long as no step reads a single
+// token: that one goes another way through the matrices, to the same sums in
+// float32 but for rounding.
+func TestCPUAdapterByRow(t *testing.T) {
+	ctx := context.Background()
+	for _, types := range []nn.Types{nn.Float32, nn.BFloat} {
+		m := tiny(t, "llama", vocab)
+		g := openCPU(t, m, 2, types, Options{MaxTokens: 40, Sequences: len(mixed), Adapters: len(three), Adapter: stacked(t, m)})
+		run := func(mixes ...Mix) ([][]int32, []float32) {
+			batch := make([][]int32, len(mixed))
+			for i, x := range mixed {
+				batch[i] = x.prompt
+			}
+			out, err := g.Generate(ctx, batch, Params{MaxNewTokens: 10, Mixes: mixes}, nil)
+			require.NoError(t, err)
+			logits, err := model.Download(g.dev, g.logits)
+			require.NoError(t, err)
+			return tokens(out), logits
+		}
+		var each []Mix
+		for _, x := range mixed {
+			each = append(each, x.mix)
+		}
+		together, logits := run(each...)
+		for i, x := range mixed {
+			uniform, alone := run(x.mix)
+			assert.Equal(t, uniform[i], together[i], "%v row %d", types, i)
+			assert.Equal(t, alone[i*vocab:(i+1)*vocab], logits[i*vocab:(i+1)*vocab], "%v row %d", types, i)
+		}
+	}
+}

@@ -29,6 +29,9 @@ type Job struct {
 	// Recompute is how many blocks of a training micro-batch keep only their
 	// inputs (nn.Batch); see Checkpoint. A bucket that is not there keeps all.
 	Recompute map[nn.Bucket]int
+	// Adapters is the number of adapters that an evaluation weighs for each
+	// token (nn.Batch.Gates); 0: all have weight 1.
+	Adapters int
 }
 
 // Placed is a job with a place for each of its tensors.
@@ -38,6 +41,7 @@ type Placed struct {
 	Report  nn.Report
 	Staging *nn.Staging
 	Output  bindings.Tensor // [n, Model.Outputs]: what an evaluation gives for each sequence; may be absent
+	Gates   bindings.Tensor // [adapters, tokens]: their weights; absent for none
 }
 
 // Place lays the job out. The same calls plan and run.
@@ -49,14 +53,22 @@ func (j Job) Place(m *bindings.Memory) *Placed {
 		Report:  nn.NewReport(m, j.Types),
 		Staging: nn.NewStaging(m, j.Types, all, j.Model.Config.Rope.Dim/2, j.Model.Row),
 	}
-	sequences := 0
+	sequences, tokens := 0, 0
 	for _, b := range j.Eval {
-		sequences = max(sequences, b.Sequences)
+		sequences, tokens = max(sequences, b.Sequences), max(tokens, b.Tokens)
 	}
 	if j.Model.Outputs > 0 && sequences > 0 {
 		placed.Output = m.Alloc(bindings.Trainable, j.Types.Param, sequences, j.Model.Outputs)
 	}
+	if j.Adapters > 0 && tokens > 0 {
+		placed.Gates = m.Alloc(bindings.Staging, j.Types.Param, j.Adapters, tokens)
+	}
 	return placed
+}
+
+// Gate is where the weights of an adapter lie for the tokens of a bucket.
+func (p *Placed) Gate(adapter int, b nn.Bucket) bindings.Tensor {
+	return p.Gates.View(adapter*p.Gates.Cols(), b.Tokens)
 }
 
 // Reading gives the programs of the job the operations of a device.
@@ -87,6 +99,9 @@ func (p *Placed) Loss(b nn.Bucket) func(bindings.Ops) {
 		in := p.Staging.Batch(b)
 		if p.Output.Valid() {
 			in.Output = p.Output.RowRange(0, b.Sequences)
+		}
+		for i := range p.Adapters {
+			in.Gates = append(in.Gates, p.Gate(i, b))
 		}
 		p.Model.Objective.Loss(p.Reading(ops), p.Report.Loss(), in)
 	}

@@ -94,7 +94,7 @@ func (e *Engine) Init() error {
 			return err
 		}
 	}
-	if nn.HasMagnitudes(e.Model.Linears()) {
+	if len(e.Train) > 0 && nn.HasMagnitudes(e.Model.Linears()) {
 		return e.launch("magnitudes", nn.Bucket{}, e.Placed.Magnitudes)
 	}
 	return nil
@@ -207,6 +207,9 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 	if want := e.Model.Row.Virtual; b.Prompt != want || len(b.Virtual) != want*bucket.Sequences {
 		return failure.Internal("a micro-batch has %d virtual tokens a sequence, the model %d", b.Prompt, want)
 	}
+	if len(b.Gates) != e.Adapters {
+		return failure.Internal("a micro-batch has weights of %d adapters, the model has %d", len(b.Gates), e.Adapters)
+	}
 	var ints []byte
 	longest, prefix := 0, int32(e.Model.Prefix())
 	positions := make([]int32, len(b.Positions))
@@ -229,6 +232,11 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 	}
 	if err := model.Upload(e.dev, e.Staging.Floats(bucket), floats); err != nil {
 		return err
+	}
+	for i := range e.Adapters {
+		if err := model.Upload(e.dev, e.Placed.Gate(i, bucket), b.Gates[i]); err != nil {
+			return err
+		}
 	}
 	seed := []uint32{uint32(e.seed), uint32(e.seed >> 32), step, micro}
 	return e.dev.Upload(e.Staging.Seed, bindings.EncodeInts(seed))

