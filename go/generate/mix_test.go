@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,8 +22,7 @@ var three = []lora.Config{
 	{R: 4, Alpha: 4, Targets: []string{"q_proj", "up_proj"}, DoRA: true},
 }
 
-// stacked attaches them beside each other, with values by number; alone one of
-// them with a weight, in the scale as PEFT has it.
+// stacked attaches them beside each other, with values by number.
 func stacked(t testing.TB, m *model.Model) map[string][]float32 {
 	values := map[string][]float32{}
 	for i, c := range three {
@@ -43,7 +43,7 @@ func valuesOf(t testing.TB, i int) map[string][]float32 {
 	return adapter(m, strconv.Itoa(i))
 }
 
-// ungated attaches the adapters of a mix alone, their weights in their scales.
+// ungated attaches the adapters of a mix alone, with their weights in B.
 func ungated(t testing.TB, m *model.Model, mix Mix) map[string][]float32 {
 	values := map[string][]float32{}
 	for i, w := range mix {
@@ -51,9 +51,14 @@ func ungated(t testing.TB, m *model.Model, mix Mix) map[string][]float32 {
 			continue
 		}
 		c := three[i]
-		c.Alpha, c.As = c.Alpha*float64(w), strconv.Itoa(i)
+		c.As = strconv.Itoa(i)
 		require.NoError(t, c.Attach(m, 1))
 		for name, v := range valuesOf(t, i) {
+			if strings.HasSuffix(name, "lora_B.weight") { // exact, for the weights are powers of two
+				for j := range v {
+					v[j] *= w
+				}
+			}
 			values[fmt.Sprintf("%d: %s", i, name)] = v
 		}
 	}
@@ -69,7 +74,7 @@ var mixed = []struct {
 	{prompts[0], Mix{1, 0, 0}},
 	{prompts[0], Mix{0, 1, 0}},
 	{prompts[0], Mix{0, 0, 1}},
-	{prompts[2], Mix{0.75, 0.25, 0}},
+	{prompts[2], Mix{0.5, 0.25, 0}},
 	{prompts[3], Mix{-0.5, 1, 0}},
 	{prompts[0], Mix{0, 0, 0}},
 	{prompts[1], Mix{0, 0, 1}},
@@ -85,7 +90,7 @@ func TestAdapterByRow(t *testing.T) {
 	ctx := context.Background()
 	const n = 10
 	m := tiny(t, "llama", vocab)
-	g := open(t, m, Options{MaxTokens: 40, Sequences: len(mixed), Chunk: 32, Adapters: len(three), Adapter: stacked(t, m)})
+	g := open(t, m, Options{MaxTokens: 40, Sequences: len(mixed), Adapters: len(three), Adapter: stacked(t, m)})
 	batch, mixes := make([][]int32, len(mixed)), make([]Mix, len(mixed))
 	for i, x := range mixed {
 		batch[i], mixes[i] = x.prompt, x.mix
@@ -103,6 +108,12 @@ func TestAdapterByRow(t *testing.T) {
 			assert.InDelta(t, z, logits[i*vocab+j], 1e-12*math.Max(1, math.Abs(z)), "row %d, logit %d", i, j)
 		}
 	}
+	long := make([][]int32, len(mixed))
+	for i := range long {
+		long[i] = make([]int32, 39)
+	}
+	_, err = g.Generate(ctx, long, Params{Temperature: 1, Mixes: mixes}, nil)
+	require.NoError(t, err)
 	assert.Equal(t, g.Planned().Plan, g.Used())
 	shifted := append(append([]Mix(nil), mixes[1:]...), mixes[0])
 	others, err := g.Generate(ctx, batch, Params{MaxNewTokens: n, Mixes: shifted}, nil)
