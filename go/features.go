@@ -158,6 +158,7 @@ func (r *Run) extract(ctx context.Context, e *train.Engine, rows *data.Rows) ([]
 		if err != nil {
 			return nil, err
 		}
+		b.Values = nil // the base asks for no labels
 		out, err := e.Outputs(b)
 		if err != nil {
 			return nil, err

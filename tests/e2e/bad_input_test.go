@@ -58,6 +58,26 @@ func TestBadInput(t *testing.T) {
 		{"output in use by a finished run", nil, train("train.output_dir=good"), 78, `train.output_dir.*good`},
 		{"unwritable directory", nil, train("train.output_dir=/proc/out"), 74, `/proc/out`},
 		{"adapter for another base", nil, []string{"generate", "other", "--adapter", "good/adapter", "--prompt", "a"}, 65, `good/adapter|adapter_model.safetensors`},
+		{"adapters for different bases", func(t *testing.T, dir string) {
+			require.NoError(t, os.CopyFS(filepath.Join(dir, "moved"), os.DirFS(filepath.Join(dir, "good/adapter"))))
+			config := string(contents(t, dir, "moved/adapter_config.json"))
+			set("moved/adapter_config.json", strings.Replace(config, `"base_model_name_or_path": "base"`, `"base_model_name_or_path": "models/another"`, 1))(t, dir)
+		}, []string{"generate", "base", "--adapter", "good/adapter", "--adapter", "moved", "--prompt", "a"}, 65, `good/adapter is for the base base and moved for models/another; adapters of different bases do not add up`},
+		{"adapter whose shapes do not fit", func(t *testing.T, dir string) {
+			require.NoError(t, os.CopyFS(filepath.Join(dir, "moved"), os.DirFS(filepath.Join(dir, "good/adapter"))))
+			config := string(contents(t, dir, "moved/adapter_config.json"))
+			set("moved/adapter_config.json", strings.Replace(config, `"r": 4`, `"r": 3`, 1))(t, dir)
+		}, []string{"generate", "base", "--adapter", "moved", "--prompt", "a"}, 65, `moved.*lora_[AB].weight.*\[4 32\].*\[3 32\]`},
+		{"prompt longer than the context", nil, []string{"generate", "base", "--prompt", strings.Repeat("What is 3 and 4? ", 40)}, 65, `prompt 1 has \d+ tokens, which leaves no room for an answer in a context of 128`},
+		{"soft prompt longer than the context", set("run.yaml", strings.Replace(strings.Replace(runFile, "{type: lora, r: 4, lora_alpha: 8}", "{type: prompt, num_virtual_tokens: 64}", 1), "96", "80", 1)), train(), 78, `64 virtual tokens and data.max_seq_length 80 are beyond max_position_embeddings 128 of base`},
+		{"label never seen in training", func(t *testing.T, dir string) {
+			set("run.yaml", "device: cpu\nmodel: {path: base}\nmethod: {type: head}\ndata: {train: seen.jsonl, eval: unseen.jsonl}\ntrain: {output_dir: out}\n")(t, dir)
+			set("seen.jsonl", `{"text": "a", "label": "x"}`+"\n"+`{"text": "b", "label": "y"}`+"\n")(t, dir)
+			set("unseen.jsonl", `{"text": "a", "label": "x"}`+"\n"+`{"text": "b", "label": "z"}`+"\n")(t, dir)
+		}, train(), 65, `unseen.jsonl:2.*"z"`},
+		{"base quantised by another scheme", quantised(`{"quant_method": "gptq", "bits": 4, "group_size": 128}`), train(), 65, `config.json.*gptq`},
+		{"base of another four-bit type", quantised(`{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}`), train(), 65, `config.json.*fp4`},
+		{"base of eight bits", quantised(`{"quant_method": "bitsandbytes", "load_in_8bit": true}`), train(), 65, `config.json.*8`},
 		{"merge onto another base", nil, []string{"merge", "--model", "other", "--adapter", "good/adapter", "--out", "merged"}, 65, `good/adapter|adapter_model.safetensors`},
 		{"merge over something", nil, []string{"merge", "--model", "base", "--adapter", "good/adapter", "--out", "good"}, 74, `good already exists`},
 		{"no such command", nil, []string{"trian"}, 2, `trian`},
@@ -131,6 +151,13 @@ func train(settings ...string) []string {
 
 func set(name, text string) func(*testing.T, string) {
 	return func(t *testing.T, dir string) { write(t, dir, name, text) }
+}
+
+// quantised says in the base's config.json that it is.
+func quantised(how string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		write(t, dir, "base/config.json", strings.Replace(llama, "{", `{"quantization_config": `+how+",", 1))
+	}
 }
 
 // weights changes the bytes of the base's weights.

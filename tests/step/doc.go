@@ -1,5 +1,5 @@
-// Package step holds the whole step on a CUDA device to that on the CPU: every
-// method, training, resuming and everything that reads a model. Its tests have
-// the build tag cuda and want GRAFT_CUDA_LIB, which names the library of a GPU,
-// or the same kernels on the host (make -C cuda test-step).
+// Package step takes whole steps with every method: on the CPU, and with the
+// build tag cuda on a CUDA device, which is held to the CPU: training, resuming
+// and everything that reads a model. Those tests want GRAFT_CUDA_LIB, which names
+// the library of a GPU, or the same kernels on the host (make -C cuda test-step).
 package step

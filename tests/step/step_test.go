@@ -10,25 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var settings = map[string]setting{
-	"full":    {"llama-f32", "{type: full}", "records.jsonl", nil},
-	"lora":    {"llama-f32", "{type: lora, r: 4, lora_dropout: 0.1}", "records.jsonl", nil},
-	"dora":    {"llama-f32", "{type: lora, r: 4, lora_dropout: 0.1, use_dora: true}", "records.jsonl", nil},
-	"qlora":   {"llama-f32", "{type: qlora, r: 4}", "records.jsonl", []string{"optim.state=8bit"}},
-	"prompt":  {"llama-f32", "{type: prompt, num_virtual_tokens: 3}", "records.jsonl", nil},
-	"ptuning": {"llama-f32", "{type: ptuning, num_virtual_tokens: 3}", "records.jsonl", nil},
-	"prefix":  {"llama-f32", "{type: prefix, num_virtual_tokens: 3}", "records.jsonl", nil},
-
-	"head over a decoder":            {"llama-f32", "{type: head}", "classes.jsonl", nil},
-	"head over a decoder with lora":  {"llama-f32", "{type: head, beneath: lora, r: 4}", "classes.jsonl", []string{"train.micro_batch_size=2"}},
-	"head over an encoder":           {"bert-f32", "{type: head, pooling: mean}", "classes.jsonl", nil},
-	"head over an encoder with lora": {"bert-f32", "{type: head, pooling: mean, beneath: lora, r: 4}", "classes.jsonl", []string{"train.micro_batch_size=2"}},
-
-	"lora in bf16":  {"llama-bf16", "{type: lora, r: 4, lora_dropout: 0.1}", "records.jsonl", nil},
-	"qlora in bf16": {"llama-bf16", "{type: qlora, r: 4, lora_dropout: 0.1}", "records.jsonl", nil},
-	"full in bf16":  {"llama-bf16", "{type: full}", "records.jsonl", nil},
-}
-
 // tolerance is how far the curves of two devices may be apart, relative. In
 // float32 they differ in the order of sums: a relative 2⁻²⁴ each, √n of it for
 // the few thousand terms of a gradient, and AdamW, which divides by what may be

@@ -1,5 +1,3 @@
-//go:build cuda
-
 package step
 
 import (
@@ -57,13 +55,16 @@ func workplace(t *testing.T) string {
 			require.NoError(t, export.Random(t.Context(), filepath.Join(dir, name+"-"+strings.ToLower(string(dtype))), []byte(c), files, dtype, 1))
 		}
 	}
-	var records, classes []byte
+	var records, classes, several, numbers []byte
 	for i := range 16 {
 		records = fmt.Appendf(records, `{"input_ids": [%d, %d, %d, %d, %d, %d]}`+"\n", i, 2*i+1, i+2, 3*i+3, i+4, i+5)
 		classes = fmt.Appendf(classes, `{"text": "%s", "label": "%s"}`+"\n", []string{"one two", "three four two"}[i%2], []string{"a", "b"}[i%2])
+		several = fmt.Appendf(several, `{"text": "%s", "labels": %s}`+"\n", []string{"one two", "three four two"}[i%2], []string{`["a", "b"]`, `["c"]`, `[]`}[i%3])
+		numbers = fmt.Appendf(numbers, `{"text": "%s", "label": %g}`+"\n", []string{"one two", "three four two"}[i%2], float64(i)/4-1)
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "records.jsonl"), records, 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "classes.jsonl"), classes, 0o644))
+	for name, text := range map[string][]byte{"records": records, "classes": classes, "several": several, "numbers": numbers} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".jsonl"), text, 0o644))
+	}
 	return dir
 }
 

@@ -68,8 +68,8 @@ var Kind = method.Kind{
 // fromSettings makes a Config of the keys of a run file, or of the adapter that
 // the run starts from.
 func fromSettings(c config.Method, b method.Base) (method.Method, error) {
-	if c.Init != "default" && c.Init != "gaussian" {
-		return nil, failure.Config("method.init: %q is nothing for method.type lora; use default or gaussian", c.Init)
+	if c.Init != "default" && c.Init != "gaussian" && !strings.HasPrefix(c.Init, "pissa") {
+		return nil, failure.Config("method.init: %q is nothing for method.type lora; use default, gaussian or pissa", c.Init)
 	}
 	if c.InitFrom != "" {
 		from, err := Read(c.InitFrom)
