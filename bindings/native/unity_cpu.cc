@@ -16,7 +16,6 @@
 #include "../../csrc/cpu/weight.cc"
 #include "../../csrc/cpu/nf4_quantize.cc"
 #include "../../csrc/cpu/gemm.cc"
-#include "../../csrc/cpu/few_rows.cc"
 #include "../../csrc/cpu/gemm_portable.cc"
 #include "../../csrc/cpu/gemm_avx2.cc"
 #include "../../csrc/cpu/gemm_avx512.cc"

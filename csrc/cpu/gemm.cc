@@ -9,10 +9,10 @@
 //               panel of B, micro-panel of A: one register tile
 //
 // Every element of C is one chain of multiply-adds in the order of the contraction (unfinished sums go through
-// memory as f32, exactly), so the bits depend neither on the threads nor on any block size.
+// memory as f32, exactly), so the bits depend neither on the threads, nor on any block size, nor on how many rows there
+// are: a batch has the bits of its parts.
 #include <atomic>
 
-#include "few_rows.h"
 #include "gemm_kernel.h"
 
 namespace graft::cpu {
@@ -28,6 +28,7 @@ constexpr int64_t kChunkRows = 2048;
 constexpr int64_t kDirectCols = 8192;
 constexpr int64_t kBlockRows = 96;
 constexpr int64_t kBlockCols = 512;
+constexpr int64_t kFewRows = 16;  // up to here a panel of B is used soon after it is packed, while it is in L1 or L2
 constexpr int64_t kStreamBytes = int64_t(24) << 20;  // larger results bypass the cache
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -37,7 +38,7 @@ struct Product {
     const Kernels& k;
     Pool& pool;
     Source a, b;
-    int64_t units, tail_units = 0, slab, slice, panels, chunk, group;
+    int64_t units, tail_units = 0, slab, slice, panels, chunk, group, block;
     int64_t shared_units, private_units;
     uint32_t *shared = nullptr, *owned = nullptr;
     const float* bias = nullptr;
@@ -74,9 +75,9 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     units = units_of(k.unit, g.k);
     for (int64_t i = 0; i < g.num_tails; i++) tail_units += units_of(k.unit, g.tails[i].r);
     panels = ceil_div(g.n, k.nr);
-    const bool few_rows = g.m <= k.mr, deep = units > kSlabUnits;
-    slab = !deep ? units : few_rows ? kSlabUnits : kDeepSlabUnits;
-    const int64_t count = ceil_div(slab, few_rows ? kSlabUnits : kSliceBytes / 4 / k.nr);
+    const bool deep = units > kSlabUnits;
+    slab = deep ? kDeepSlabUnits : units;
+    const int64_t count = ceil_div(slab, kSliceBytes / 4 / k.nr);
     slice = count ? ceil_div(ceil_div(slab, count), 32) * 32 : 32;
     const int t = pool.threads();
     split_columns = panels >= 8 * t || panels % t == 0;
@@ -93,7 +94,7 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     const int64_t most = split_columns ? ceil_div(panels, t) : panels;
     chunk = std::min({g.m, deep ? kDeepRows : kChunkRows, std::max<int64_t>(k.mr, kPackedUnits / std::max<int64_t>(slab, 1) / k.mr * k.mr)});
     group = deep ? std::min(most, kDeepCols / k.nr) : most;
-    const int64_t block = std::min(group, kBlockCols / k.nr);
+    block = std::min(group, g.m <= kFewRows ? kRowPanels : kBlockCols / k.nr);
     const int64_t partial_rows = deep ? chunk : std::min(chunk, kBlockRows);
     const int64_t partial = (deep ? group : block) * k.nr * (partial_rows + k.mr);
     shared_units = ceil_div(chunk * (slab + tail_units), 16) * 16;
@@ -145,11 +146,10 @@ void Product::operator()(int thread, int threads) {
     // Scratch. Shared: slab and tails of A. Private: block and tails of B, partial sums.
     uint32_t* a_slab = shared;
     uint32_t* a_tail = a_slab + chunk * slab;
-    const int64_t block_panels = std::min(group, kBlockCols / k.nr);
     uint32_t* b_block = owned + thread * private_units;
-    uint32_t* b_tail = b_block + block_panels * k.nr * slab;
+    uint32_t* b_tail = b_block + block * k.nr * slab;
     // Partial sums lie tile after tile: rows a power of two apart would fight for the same sets of L1.
-    float* partial = reinterpret_cast<float*>(b_tail + block_panels * k.nr * tail_units);
+    float* partial = reinterpret_cast<float*>(b_tail + block * k.nr * tail_units);
     bool first = true;
 
     for (int64_t i0 = 0; i0 < g.m; i0 += chunk)
@@ -167,13 +167,13 @@ void Product::operator()(int thread, int threads) {
             if (u0 == 0) pack_a_tails(a_tail, i0, rows, share);
             pool.barrier();
 
-            for (int64_t jb = cols.begin; jb < cols.end; jb += block_panels) {
-                const Range block = {jb, std::min(jb + block_panels, cols.end)};
-                for (int64_t j = block.begin; j < block.end; j++)
+            for (int64_t jb = cols.begin; jb < cols.end; jb += block) {
+                const Range panel = {jb, std::min(jb + block, cols.end)};
+                for (int64_t j = panel.begin; j < panel.end; j++)
                     k.pack_b(b_block + (j - jb) * k.nr * slab, b, j * k.nr, u0, u1);
-                if (u1 == units) pack_b_tails(b_tail, block);
+                if (u1 == units) pack_b_tails(b_tail, panel);
                 float* sums = one_slab ? partial : partial + (jb - cols.begin) * micro * k.mr * k.nr;
-                multiply({i0, rows, u0, u1, mine, block, a_slab, a_tail, b_block, b_tail, sums});
+                multiply({i0, rows, u0, u1, mine, panel, a_slab, a_tail, b_block, b_tail, sums});
             }
             u0 = u1;
         } while (u0 < units);
@@ -205,25 +205,28 @@ void Product::multiply(const Part& p) {
             t.load_partial = begin > 0;
             t.finish = end == units;
             const int64_t share_bytes = t.units * k.nr * 4 / std::max<int64_t>(1, n_micro) / 64 * 64;
-            for (int64_t j = p.cols.begin; j < p.cols.end; j++) {
-                const int64_t jj = j - p.cols.begin;
+            const auto tile = [&](int64_t j, int64_t q) {
+                const int64_t jj = j - p.cols.begin, i = q * k.mr;
                 t.b = p.b_block + (jj * slab + begin - p.u0) * k.nr;
                 t.tail_b = p.b_tail + jj * k.nr * tail_units;
                 t.cols = int(std::min<int64_t>(k.nr, g.n - j * k.nr));
                 t.bias = bias ? bias + j * k.nr : nullptr;
-                const char* next = reinterpret_cast<const char*>(t.b + slab * k.nr);
+                t.a = a_direct ? static_cast<const uint32_t*>(g.a.p) + (p.i0 + i) * t.lda + begin
+                               : a_panel(p.a_slab, p.rows, begin - p.u0, t.units, i);
+                t.tail_a = p.a_tail + i * tail_units;
+                t.prefetch = reinterpret_cast<const char*>(t.b + slab * k.nr) + (q - block.begin) * share_bytes;
+                t.partial = p.sums + (one_slab ? jj * n_micro + q - block.begin : jj * micro + q) * k.mr * k.nr;
+                t.c = static_cast<char*>(g.c) + ((p.i0 + i) * g.ldc + j * k.nr) * (t.c_bf16 ? 2 : 4);
+                return t;
+            };
+            int64_t j = p.cols.begin;
+            for (; k.row && p.rows == 1 && j + kRowPanels <= p.cols.end; j += kRowPanels)
+                k.row({tile(j, 0), tile(j + 1, 0), tile(j + 2, 0), tile(j + 3, 0)});
+            for (; j < p.cols.end; j++)
                 for (int64_t q = block.begin; q < block.end; q++) {
-                    const int64_t i = q * k.mr;
-                    const int count = int(std::min<int64_t>(k.mr, p.rows - i));
-                    t.a = a_direct ? static_cast<const uint32_t*>(g.a.p) + (p.i0 + i) * t.lda + begin
-                                   : a_panel(p.a_slab, p.rows, begin - p.u0, t.units, i);
-                    t.tail_a = p.a_tail + i * tail_units;
-                    t.prefetch = next + (q - block.begin) * share_bytes;
-                    t.partial = p.sums + (one_slab ? jj * n_micro + q - block.begin : jj * micro + q) * k.mr * k.nr;
-                    t.c = static_cast<char*>(g.c) + ((p.i0 + i) * g.ldc + j * k.nr) * (t.c_bf16 ? 2 : 4);
-                    (a_direct ? k.tile_direct : k.tile)[count](t);
+                    const int count = int(std::min<int64_t>(k.mr, p.rows - q * k.mr));
+                    (a_direct ? k.tile_direct : k.tile)[count](tile(j, q));
                 }
-            }
         }
     }
 }
@@ -244,7 +247,6 @@ const Kernels& kernels_for(Isa isa, graft_dtype type) {
 
 graft_status* gemm(graft_context* context, const Gemm& g) {
     if (g.m <= 0 || g.n <= 0) return nullptr;
-    if (is_few_rows(context, g)) return few_rows(context, g);
     Product product(g, kernels_for(context->isa, g.type), context->pool);
     Carver carver(*context);
     product.shared = carver.take<uint32_t>(product.shared_units);

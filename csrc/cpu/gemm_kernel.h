@@ -36,11 +36,15 @@ struct Source {
     int64_t outer;        // rows of A, columns of C for B
 };
 
+constexpr int kRowPanels = 4;
+
 struct Kernels {
     graft_dtype unit;  // f32, or bf16: two to a unit
     int mr, nr;
     void (*tile[13])(const Tile&);         // by rows, 1..mr
     void (*tile_direct[13])(const Tile&);  // the same for lda != 0; null where there is none
+    // One row against as many panels; null where the tile of one row is as good.
+    void (*row)(const Tile (&)[kRowPanels]);
     // Packs rows [i0, i0+rows) of A, units [u0, u1), to [units][rows].
     void (*pack_a)(uint32_t* dst, const Source&, int64_t i0, int rows, int64_t u0, int64_t u1);
     // Packs columns [j0, j0+nr) of B, units [u0, u1), to [units][nr].

@@ -140,6 +140,112 @@ GRAFT_AVX2 GRAFT_INLINE __m256 nf4_decode8(const uint8_t* codes, const NF4Block&
                             _mm256_castsi256_ps(_mm256_slli_epi32(code, 28)));
 }
 
+// Eight units of sixteen rows of bf16, to dst[unit][16]. Of r[i] the lanes are rows i and 4+i, of r[4+i] rows 8+i and
+// 12+i: so the transpose ends where widening begins with whole rows of the panel.
+GRAFT_AVX2 GRAFT_INLINE void store_transposed(uint32_t* dst, const __m256i (&r)[8]) {
+    __m256i t[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {  // t[i]: two rows, units 0..3; t[4+i]: units 4..7
+        t[i] = _mm256_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
+        t[4 + i] = _mm256_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        const __m256i first[2] = {_mm256_unpacklo_epi32(t[i], t[i + 1]), _mm256_unpackhi_epi32(t[i], t[i + 1])};
+        const __m256i second[2] = {_mm256_unpacklo_epi32(t[i + 2], t[i + 3]), _mm256_unpackhi_epi32(t[i + 2], t[i + 3])};
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {
+            const __m256i unit[2] = {_mm256_unpacklo_epi64(first[j], second[j]), _mm256_unpackhi_epi64(first[j], second[j])};
+#pragma GCC unroll 2
+            for (int u = 0; u < 2; u++) {
+                __m256i* to = reinterpret_cast<__m256i*>(dst + (i + 2 * j + u) * 16);
+                _mm256_storeu_si256(to, _mm256_unpacklo_epi16(_mm256_setzero_si256(), unit[u]));
+                _mm256_storeu_si256(to + 1, _mm256_unpackhi_epi16(_mm256_setzero_si256(), unit[u]));
+            }
+        }
+    }
+}
+constexpr int kPairs[8][2] = {{0, 4}, {1, 5}, {2, 6}, {3, 7}, {8, 12}, {9, 13}, {10, 14}, {11, 15}};
+
+// Sixteen rows of bf16, all there.
+GRAFT_AVX2 inline void pack_b_bf16_rows_avx2(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    const uint16_t* p = static_cast<const uint16_t*>(b.o.p) + j0 * b.o.ld;
+    int64_t u = u0;
+    for (; u + 8 <= u1; u += 8, dst += 128) {
+        __m256i r[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            const auto* low = reinterpret_cast<const __m128i*>(p + kPairs[i][0] * b.o.ld + u);
+            const auto* high = reinterpret_cast<const __m128i*>(p + kPairs[i][1] * b.o.ld + u);
+            r[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
+        }
+        store_transposed(dst, r);
+    }
+    if (u < u1) pack_b_from<From::bf16>(dst, b, j0, 16, u, u1);
+}
+
+// Sixteen rows of f32, all there: of r[i] the lanes are rows i and 4+i.
+GRAFT_AVX2 inline void pack_b_f32_rows_avx2(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    const float* p = static_cast<const float*>(b.o.p) + j0 * b.o.ld;
+    int64_t u = u0;
+    for (; u + 4 <= u1; u += 4, dst += 64)
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            __m256 r[4];
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) {
+                const float *low = p + (8 * half + i) * b.o.ld + u, *high = low + 4 * b.o.ld;
+                r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+            }
+            const __m256 t[4] = {_mm256_unpacklo_ps(r[0], r[1]), _mm256_unpackhi_ps(r[0], r[1]), _mm256_unpacklo_ps(r[2], r[3]),
+                                 _mm256_unpackhi_ps(r[2], r[3])};
+            float* to = reinterpret_cast<float*>(dst) + 8 * half;
+            _mm256_storeu_ps(to, _mm256_shuffle_ps(t[0], t[2], 0x44));
+            _mm256_storeu_ps(to + 16, _mm256_shuffle_ps(t[0], t[2], 0xee));
+            _mm256_storeu_ps(to + 32, _mm256_shuffle_ps(t[1], t[3], 0x44));
+            _mm256_storeu_ps(to + 48, _mm256_shuffle_ps(t[1], t[3], 0xee));
+        }
+    if (u < u1) pack_b_from<From::f32>(dst, b, j0, 16, u, u1);
+}
+
+// The bytes of a block's weights as bf16: the lower of each in the first lane, the upper in the second.
+GRAFT_AVX2 GRAFT_INLINE __m256i nf4_bytes(float scale) {
+    const NF4Block b = nf4_block(scale, GRAFT_BF16);
+    const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(b.low), 16), high = _mm256_srli_epi32(_mm256_castps_si256(b.high), 16);
+    const __m256i weights = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+    const __m256i bytes = _mm256_packus_epi16(_mm256_and_si256(weights, _mm256_set1_epi16(255)), _mm256_srli_epi16(weights, 8));
+    return _mm256_permute4x64_epi64(bytes, 0xd8);
+}
+
+// Sixteen rows of NF4, all there, as bf16, [u0, u1) whole half blocks: thirty-two codes are looked up at once.
+GRAFT_AVX2 inline void pack_b_nf4_bf16_rows_avx2(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    const int64_t row_bytes = b.contraction / 2, row_blocks = b.contraction / 64;
+    const uint8_t* codes = static_cast<const uint8_t*>(b.o.p) + j0 * row_bytes;
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i lower[8], upper[8];  // of two rows, a lane each
+    for (int64_t u = u0; u < u1; u += 16, dst += 256) {
+        if (u == u0 || u % 64 == 0)
+            for (int i = 0; i < 8; i++) {
+                const __m256i first = nf4_bytes(b.o.scales((j0 + kPairs[i][0]) * row_blocks + u / 64));
+                const __m256i second = nf4_bytes(b.o.scales((j0 + kPairs[i][1]) * row_blocks + u / 64));
+                lower[i] = _mm256_permute2x128_si256(first, second, 0x20);
+                upper[i] = _mm256_permute2x128_si256(first, second, 0x31);
+            }
+        __m256i r[2][8];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            const auto* low = reinterpret_cast<const __m128i*>(codes + kPairs[i][0] * row_bytes + u / 2);
+            const auto* high = reinterpret_cast<const __m128i*>(codes + kPairs[i][1] * row_bytes + u / 2);
+            const __m256i pairs = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadl_epi64(low)), _mm_loadl_epi64(high), 1);
+            const __m256i code = _mm256_unpacklo_epi8(_mm256_and_si256(_mm256_srli_epi16(pairs, 4), nibble), _mm256_and_si256(pairs, nibble));
+            const __m256i l = _mm256_shuffle_epi8(lower[i], code), h = _mm256_shuffle_epi8(upper[i], code);
+            r[0][i] = _mm256_unpacklo_epi8(l, h), r[1][i] = _mm256_unpackhi_epi8(l, h);
+        }
+        store_transposed(dst, r[0]);
+        store_transposed(dst + 128, r[1]);
+    }
+}
+
 // Rows of a matrix are whole blocks of 64, and slices of a contraction begin at multiples of 32.
 GRAFT_AVX2 inline void pack_b_nf4_rows_avx2(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0, int64_t u1) {
     const int64_t row_bytes = b.contraction / 2, row_blocks = b.contraction / 64;
@@ -180,6 +286,10 @@ inline void pack_a_avx2(uint32_t* dst, const Source& a, int64_t i0, int rows, in
 
 inline void pack_b_avx2(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
     const int cols = int(std::min<int64_t>(16, b.outer - j0));
+    const bool all = cols == 16 && b.o.form == kRows;
+    if (all && b.o.storage == GRAFT_BF16) return pack_b_bf16_rows_avx2(dst, b, j0, u0, u1);
+    if (all && b.o.storage == GRAFT_F32 && b.type == GRAFT_F32) return pack_b_f32_rows_avx2(dst, b, j0, u0, u1);
+    if (all && b.o.storage == GRAFT_U8 && b.type == GRAFT_BF16 && (u1 - u0) % 16 == 0) return pack_b_nf4_bf16_rows_avx2(dst, b, j0, u0, u1);
     if (b.o.storage == GRAFT_U8)
         return b.o.form == kRows ? pack_b_nf4_rows_avx2(dst, b, j0, cols, u0, u1) : pack_b_nf4_cols_avx2(dst, b, j0, u0, u1);
     if (b.o.storage == GRAFT_BF16) return pack_b_from<From::bf16>(dst, b, j0, cols, u0, u1);

@@ -114,6 +114,47 @@ TEST_P(GemmTest, StoragesScalesAndTypesOfTheResult) {
                     for (float beta : {0.0f, 1.0f, -0.5f}) check(s, 3, kRows, b, storage, c, 0.75f, beta);
 }
 
+// A row of the result has the same bits in any batch: alone, among few rows and among many.
+TEST_P(GemmTest, RowsDoNotDependOnTheirNumber) {
+    constexpr int64_t kMost = 40, kRank = 5;
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{150, 192}, {70, 2112}})
+        for (graft_dtype storage : {GRAFT_F32, GRAFT_BF16, GRAFT_U8}) {
+            if (storage == GRAFT_BF16 && type == GRAFT_F32) continue;
+            const Stored a(type, type, kMost, k, kRows, 1), ta(type, type, kMost, kRank, kRows, 2), tb(GRAFT_F32, type, n, kRank, kRows, 3);
+            const Stored dense(storage == GRAFT_U8 ? GRAFT_F32 : storage, type, n, k, kRows, 4);
+            std::vector<uint8_t> codes(size_t(n * k / 2));
+            std::mt19937 engine(5);
+            for (uint8_t& c : codes) c = uint8_t(engine());
+            const Tensor absmax = Tensor(GRAFT_F32, {n * k / 64}).normal(6), bias = Tensor(GRAFT_F32, {n}).normal(7);
+            const cpu::Operand nf4 = {codes.data(), k, kRows, GRAFT_U8, {static_cast<const float*>(graft_tensor(absmax).data)}};
+            const auto product = [&](int64_t first, int64_t m) {
+                const auto from = [&](cpu::Operand o) {
+                    o.p = static_cast<const char*>(o.p) + first * o.ld * (o.storage == GRAFT_BF16 ? 2 : 4);
+                    return o;
+                };
+                const cpu::Tail tail = {from(ta.operand), tb.operand, kRank};
+                const graft_tensor bias_tensor = bias;
+                Tensor c(GRAFT_F32, {m, n});
+                cpu::Gemm g;
+                g.m = m, g.n = n, g.k = k, g.type = type, g.a = from(a.operand), g.b = storage == GRAFT_U8 ? nf4 : dense.operand;
+                g.tails = &tail, g.num_tails = 1, g.bias = &bias_tensor, g.c = graft_tensor(c).data, g.ldc = n;
+                graft_context context(2, isa, allocate_pages(kWorkspace), kWorkspace);
+                expect_ok(cpu::gemm(&context, g));
+                return c;
+            };
+            const Tensor all = product(0, kMost);
+            const auto equal = [&](int64_t first, int64_t m) {
+                const Tensor part = product(first, m);
+                const char* want = static_cast<const char*>(graft_tensor(all).data) + first * n * 4;
+                return std::memcmp(graft_tensor(part).data, want, size_t(m * n * 4)) == 0;
+            };
+            for (int64_t m = 1; m < kMost; m++) {
+                ASSERT_TRUE(equal(0, m)) << m << " rows, weight " << int(storage) << ", contraction " << k;
+                ASSERT_TRUE(equal(m, 1)) << "row " << m << " alone, weight " << int(storage) << ", contraction " << k;
+            }
+        }
+}
+
 // The signed dynamic map of bitsandbytes: the hash is of what functional.create_dynamic_map(signed=True) of release 0.50 gives.
 TEST(NF4, DynamicMapIsThatOfBitsAndBytes) {
     const float* map = cpu::kSignedMap.value;
