@@ -15,11 +15,11 @@ import (
 	"github.com/graftlm/graft/go/plan"
 )
 
-// TestHundredSteps: a hundred steps twice have the same bits; with -short ten.
+// TestHundredSteps: a hundred steps twice have the same bits; with -short four.
 func TestHundredSteps(t *testing.T) {
 	dir, n := workplace(t), 100
 	if testing.Short() {
-		n = 10
+		n = 4
 	}
 	for _, name := range []string{"lora in bf16", "full in bf16"} {
 		var want curve

@@ -48,12 +48,13 @@ func TestReaders(t *testing.T) {
 				require.NoError(t, run.Close())
 				s.loss, s.accuracy = r.Loss, r.Accuracy
 			}
-			o := graft.SpeakerOptions{Model: in(x.base), Device: device, Threads: 2, MaxTokens: 48, Sequences: 2, Quant: model.QuantAuto}
+			o := graft.SpeakerOptions{Model: in(x.base), Device: device, Threads: 2, MaxTokens: 256, Sequences: 2, Quant: model.QuantAuto}
 			if x.adapter != "" {
 				o.Adapters = []graft.Weighted{{Dir: in(x.adapter, "adapter"), Weight: 1}}
 			}
 			speaker, err := graft.OpenSpeaker(t.Context(), o)
 			require.NoError(t, err, x.what)
+			defer speaker.Close()
 			for _, p := range []generate.Params{{MaxNewTokens: 6}, {MaxNewTokens: 6, Temperature: 0.9, TopK: 20, TopP: 0.9, RepetitionPenalty: 1.1, Seed: 3}} {
 				var ids [][]int32
 				for _, text := range []string{"one two", "three", "four one two three"} {

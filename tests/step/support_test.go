@@ -29,7 +29,7 @@ const (
 // Two models of two layers whose linear layers have whole NF4 blocks of inputs.
 const (
 	llama = `{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
-		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320, "max_position_embeddings": 64,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320, "max_position_embeddings": 256,
 		"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "initializer_range": 0.2, "bos_token_id": 0, "eos_token_id": 0}`
 	bert = `{"architectures": ["BertModel"], "model_type": "bert", "hidden_size": 64, "intermediate_size": 128,
 		"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 320, "max_position_embeddings": 64, "type_vocab_size": 2,
