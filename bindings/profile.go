@@ -26,9 +26,10 @@ func CPUProfile(threads int) Profile {
 	return Profile{Name: "cpu", Threads: threads, WorkspaceBytes: 16<<20 + int64(threads)*(8<<20), LogitsBytes: 64 << 20}
 }
 
-// CUDAProfile is that of a GPU.
+// CUDAProfile is that of a GPU. Half of the workspace holds partial sums, half two
+// pieces of weights that are decoded for their products.
 func CUDAProfile() Profile {
-	return Profile{Name: "cuda", WorkspaceBytes: 64 << 20, LogitsBytes: 256 << 20}
+	return Profile{Name: "cuda", WorkspaceBytes: 128 << 20, LogitsBytes: 256 << 20}
 }
 
 // PJRTProfile is that of any PJRT plugin. The compiler holds a few tensors of

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "entries.cuh"
+#include "slots.cuh"
 
 namespace graft::cuda {
 
@@ -81,10 +82,15 @@ void context_destroy(graft_context* c) {
         cudaStreamSynchronize(c->stream);
         cudaStreamDestroy(c->stream);
     }
+    if (c->ahead) cudaStreamDestroy(c->ahead);
     if (c->cublaslt) c->cublaslt_destroy(c->cublaslt);
     if (c->workspace) cudaFree(c->workspace);
     for (cudaEvent_t event : c->copied)
         if (event) cudaEventDestroy(event);
+    for (const auto& slot : c->slots)
+        for (cudaEvent_t event : {slot.filled, slot.read})
+            if (event) cudaEventDestroy(event);
+    if (c->written) cudaEventDestroy(c->written);
     if (c->pinned) cudaFreeHost(c->pinned);
     delete c;
 }
@@ -108,9 +114,19 @@ graft_status* fill(graft_context* c, const graft_context_options* o) {
                     "pinned staging"));
     for (cudaEvent_t& event : c->copied)
         GRAFT_TRY(check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event"));
+    GRAFT_TRY(check(cudaStreamCreateWithFlags(&c->ahead, cudaStreamNonBlocking), "stream"));
+    GRAFT_TRY(check(cudaEventCreateWithFlags(&c->written, cudaEventDisableTiming), "event"));
+    for (auto& slot : c->slots)
+        for (cudaEvent_t* event : {&slot.filled, &slot.read})
+            GRAFT_TRY(check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "event"));
     if (o->workspace_bytes <= 0) return nullptr;
-    c->workspace_bytes = o->workspace_bytes;
-    return check(cudaMalloc(&c->workspace, size_t(o->workspace_bytes)), "workspace");
+    GRAFT_TRY(check(cudaMalloc(&c->workspace, size_t(o->workspace_bytes)), "workspace"));
+    c->slot_bytes = o->workspace_bytes / (2 * graft_context::kSlots) / 16 * 16;
+    c->workspace_bytes = o->workspace_bytes - graft_context::kSlots * c->slot_bytes;
+    c->workspace_bytes -= c->workspace_bytes % 16;
+    for (int i = 0; i < graft_context::kSlots; i++)
+        c->slots[i].data = static_cast<char*>(c->workspace) + c->workspace_bytes + i * c->slot_bytes;
+    return nullptr;
 }
 }  // namespace
 
@@ -188,7 +204,8 @@ graft_status* synchronize(graft_context* c) { return wait(c); }
 graft_status* capture_begin(graft_context* c) {
     GRAFT_TRY(check(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "start of a capture"));
     c->capturing = true;
-    return nullptr;
+    for (auto& slot : c->slots) slot.used = false;
+    return weights_written(c);
 }
 
 graft_status* capture_end(graft_context* c, void** out) {

@@ -15,7 +15,18 @@ struct graft_context {
     bool debug = false, capturing = false;
     cudaStream_t stream = nullptr;
     void* workspace = nullptr;
-    int64_t workspace_bytes = 0;
+    int64_t workspace_bytes = 0;  // for operations; as many bytes behind them are the slots
+    // Decoded weights, and the stream that fills them ahead of their products: slots.cuh.
+    static constexpr int kSlots = 2;
+    struct {
+        void* data = nullptr;
+        cudaEvent_t filled = nullptr, read = nullptr;
+        bool used = false;  // read in the recording that runs
+    } slots[kSlots];
+    int64_t slot_bytes = 0;
+    int next_slot = 0;
+    cudaStream_t ahead = nullptr;
+    cudaEvent_t written = nullptr;
     // Pinned blocks that copies go through in turn, each with the event of the
     // copy that was the last to use it.
     static constexpr int kBlocks = 8;
@@ -25,7 +36,7 @@ struct graft_context {
     int next_block = 0;
     void* cublaslt = nullptr;  // its handle, once a product went there
     void (*cublaslt_destroy)(void*) = nullptr;
-    const char* last = "";   // the operation that was issued last
+    const char* last = "";  // the operation that was issued last
 };
 
 namespace graft::cuda {
@@ -93,11 +104,14 @@ template <int V, class Body> __global__ void __launch_bounds__(kThreads) each_ke
         for (int64_t p = int64_t(blockIdx.x) * kThreads + threadIdx.x; p < packs; p += int64_t(gridDim.x) * kThreads)
             body(row, p * V);
 }
-template <int V, class Body> void for_each(graft_context* c, Body body, int64_t rows, int64_t cols) {
+template <int V, class Body> void for_each(cudaStream_t stream, Body body, int64_t rows, int64_t cols) {
     if (rows <= 0 || cols <= 0) return;
     const int64_t across = ceil_div(cols / V, kThreads);
     const dim3 grid(blocks_for(across), unsigned(rows < 65535 ? rows : 65535));
-    GRAFT_LAUNCH((each_kernel<V, Body>), grid, dim3(kThreads), 0, c->stream, body, rows, cols);
+    GRAFT_LAUNCH((each_kernel<V, Body>), grid, dim3(kThreads), 0, stream, body, rows, cols);
+}
+template <int V, class Body> void for_each(graft_context* c, Body body, int64_t rows, int64_t cols) {
+    for_each<V>(c->stream, body, rows, cols);
 }
 
 // Runs the statements with T as the element type of a float tensor.

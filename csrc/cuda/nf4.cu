@@ -60,8 +60,8 @@ template <class To, class From> struct CastPart {
     }
 };
 
-template <class T, class From> void cast_part(graft_context* c, const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols, void* dst) {
-    for_each<1>(c, CastPart<T, From>{static_cast<T*>(dst), view<const From>(w.data), row0, col0, cols}, rows, cols);
+template <class T, class From> void cast_part(cudaStream_t stream, const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols, void* dst) {
+    for_each<1>(stream, CastPart<T, From>{static_cast<T*>(dst), view<const From>(w.data), row0, col0, cols}, rows, cols);
 }
 
 }  // namespace
@@ -79,11 +79,11 @@ graft_status* check_weight(const graft_weight& w, int32_t type) {
 
 bool is_ready(const graft_weight& w, int32_t type) { return !given(w.absmax) && w.data.dtype == type; }
 
-graft_status* materialise(graft_context* c, const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols,
-                          void* dst, int32_t type) {
+graft_status* materialise(const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols,
+                          void* dst, int32_t type, cudaStream_t stream) {
     if (rows <= 0 || cols <= 0) return nullptr;
     if (!given(w.absmax)) {
-        if (type == GRAFT_BF16) cast_part<bf16, float>(c, w, row0, rows, col0, cols, dst);
+        if (type == GRAFT_BF16) cast_part<bf16, float>(stream, w, row0, rows, col0, cols, dst);
         else return error(GRAFT_UNIMPLEMENTED, "weights are bf16 and activations f32");
         return launched();
     }
@@ -91,10 +91,10 @@ graft_status* materialise(graft_context* c, const graft_weight& w, int64_t row0,
     const DynamicMap& map = signed_map();
     const dim3 grid(blocks_for(ceil_div(cols, kThreads * kPerThread)), unsigned(rows < 65535 ? rows : 65535));
     if (type == GRAFT_BF16)
-        GRAFT_LAUNCH((dequantize<bf16>), grid, dim3(kThreads), 0, c->stream, static_cast<bf16*>(dst),
+        GRAFT_LAUNCH((dequantize<bf16>), grid, dim3(kThreads), 0, stream, static_cast<bf16*>(dst),
                      data<const uint8_t>(w.data), w.data.pitch, s, map, row0, rows, col0, cols, w.in);
     else
-        GRAFT_LAUNCH((dequantize<float>), grid, dim3(kThreads), 0, c->stream, static_cast<float*>(dst),
+        GRAFT_LAUNCH((dequantize<float>), grid, dim3(kThreads), 0, stream, static_cast<float*>(dst),
                      data<const uint8_t>(w.data), w.data.pitch, s, map, row0, rows, col0, cols, w.in);
     return launched();
 }

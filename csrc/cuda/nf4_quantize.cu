@@ -2,6 +2,7 @@
 // and the CPU: a code is the number of midpoints below value / absmax, so that a tie takes
 // the lower one. Eight lanes own a block of 64, so that a warp reads whole lines.
 #include "nf4.cuh"
+#include "slots.cuh"
 
 namespace graft::cuda {
 namespace {
@@ -77,7 +78,8 @@ graft_status* nf4_quantize(graft_context* c, const graft_nf4_quantize_args* a) {
         if (fast) launch<T, true>(c, a);
         else launch<T, false>(c, a);
     });
-    return launched();
+    GRAFT_TRY(launched());
+    return weights_written(c);
 }
 
 }  // namespace graft::cuda

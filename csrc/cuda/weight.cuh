@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gemm.cuh"
+#include "slots.cuh"
 
 namespace graft::cuda {
 
@@ -12,13 +13,12 @@ graft_status* check_weight(const graft_weight& w, int32_t type);
 bool is_ready(const graft_weight& w, int32_t type);
 
 // Writes rows [row0, row0 + rows) x columns [col0, col0 + cols) of the weight to
-// dst, in f32 or bf16, rows cols elements apart.
-graft_status* materialise(graft_context* c, const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols,
-                          void* dst, int32_t type);
+// dst, in f32 or bf16, rows cols elements apart, on that stream.
+graft_status* materialise(const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols,
+                          void* dst, int32_t type, cudaStream_t stream);
 
 // Calls use(first, count, operand) for pieces of the weight's rows (or columns)
-// that fit the workspace; the operand is in the given type. use gets what is
-// left of the workspace.
+// that fit a slot; the operand is in the given type. use gets the workspace.
 template <class Use>
 graft_status* for_pieces(graft_context* c, const graft_weight& w, int32_t type, bool of_rows, Carver workspace, Use&& use) {
     if (is_ready(w, type)) {
@@ -26,18 +26,19 @@ graft_status* for_pieces(graft_context* c, const graft_weight& w, int32_t type, 
         return nullptr;
     }
     const int64_t size = type == GRAFT_BF16 ? 2 : 4, across = of_rows ? w.in : w.out, along = of_rows ? w.out : w.in;
-    const int64_t reserve = workspace.left() / 4;  // for parts of sums
-    int64_t piece = (workspace.left() - reserve) / (size * (across > 0 ? across : 1));
+    int64_t piece = c->slot_bytes / (size * (across > 0 ? across : 1));
     if (piece >= along) piece = along;
     else if (piece >= 128) piece = piece / 128 * 128;
-    if (piece < 1) piece = 1;  // take reports what is missing
-    char* data = workspace.take<char>(size * piece * across);
-    GRAFT_TRY(workspace.check("workspace"));
+    if (piece < 1) return error(GRAFT_RESOURCE_EXHAUSTED, "a row of %lld weights does not fit the workspace", (long long)across);
     for (int64_t first = 0; first < along; first += piece) {
         const int64_t count = along - first < piece ? along - first : piece;
         const int64_t rows = of_rows ? count : w.out, cols = of_rows ? w.in : count;
-        GRAFT_TRY(materialise(c, w, of_rows ? first : 0, rows, of_rows ? 0 : first, cols, data, type));
-        GRAFT_TRY(use(first, count, Operand{data, cols}, workspace));
+        Slot slot;
+        GRAFT_TRY(take_slot(c, given(w.absmax), &slot));
+        GRAFT_TRY(materialise(w, of_rows ? first : 0, rows, of_rows ? 0 : first, cols, slot.data, type, slot.stream));
+        GRAFT_TRY(slot_filled(c, slot));
+        GRAFT_TRY(use(first, count, Operand{slot.data, cols}, workspace));
+        GRAFT_TRY(slot_consumed(c, slot));
     }
     return nullptr;
 }

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -104,25 +106,74 @@ void run(Stream* stream, uint64_t until) {
   }
 }
 
+bool ordered(const char* how) {
+  const char* order = std::getenv("GRAFT_SHIM_STREAM");
+  return order && !std::strcmp(order, how);
+}
+
+size_t draw(size_t below) {
+  static uint64_t state = 1;
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (state >> 33) % below;
+}
+
+// An order of a graph's nodes that it allows.
+std::vector<size_t> order(const Graph& graph) {
+  const size_t n = graph.nodes.size();
+  std::vector<size_t> missing(n), all;
+  std::vector<std::vector<size_t>> next(n);
+  std::set<size_t> ready[2];  // of the stream that began it, and aside
+  for (size_t i = 0; i < n; ++i) {
+    missing[i] = graph.nodes[i].after.size();
+    for (const size_t before : graph.nodes[i].after) next[before].push_back(i);
+    if (missing[i] == 0) ready[graph.nodes[i].aside].insert(i);
+  }
+  while (all.size() < n) {
+    const bool aside = ready[0].empty() || (!ready[1].empty() && (ordered("early") || (ordered("random") && draw(2))));
+    const size_t i = *ready[aside].begin();
+    ready[aside].erase(i);
+    all.push_back(i);
+    for (const size_t later : next[i])
+      if (--missing[later] == 0) ready[graph.nodes[later].aside].insert(later);
+  }
+  return all;
+}
+
+// Whether everything that was captured comes before what the stream has last.
+bool joined(const Capture& capture, const Stream& stream) {
+  std::vector<bool> seen(capture.graph.nodes.size());
+  std::vector<size_t> todo = stream.last;
+  size_t count = 0;
+  while (!todo.empty()) {
+    const size_t i = todo.back();
+    todo.pop_back();
+    if (seen[i]) continue;
+    seen[i] = true;
+    ++count;
+    for (const size_t before : capture.graph.nodes[i].after) todo.push_back(before);
+  }
+  return count == seen.size();
+}
+
 }  // namespace
 
 void submit(Stream* stream, Task task) {
   std::lock_guard<std::mutex> lock(one_at_a_time());
   if (!stream) return task();
+  if (stream->capture) {
+    std::vector<Node>& nodes = stream->capture->graph.nodes;
+    nodes.push_back({std::move(task), std::move(stream->last), stream != stream->capture->streams[0]});
+    stream->last = {nodes.size() - 1};
+    return;
+  }
   stream->tasks.push_back(std::move(task));
   ++stream->issued;
-  if (stream->capturing) return;
-  const char* order = std::getenv("GRAFT_SHIM_STREAM");
-  if (order && !std::strcmp(order, "early")) run(stream, stream->issued);
-  if (order && !std::strcmp(order, "random")) {
-    static uint64_t state = 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    run(stream, stream->done + (state >> 33) % 4);
-  }
+  if (ordered("early")) run(stream, stream->issued);
+  if (ordered("random")) run(stream, stream->done + draw(4));
 }
 
 cudaError_t wait(Stream* stream) {
-  if (stream && stream->capturing) return cudaErrorStreamCaptureInvalidated;
+  if (stream && stream->capture) return cudaErrorStreamCaptureInvalidated;
   std::lock_guard<std::mutex> lock(one_at_a_time());
   note("cudaStreamSynchronize");
   if (stream) run(stream, stream->issued);
@@ -262,12 +313,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  *event = {stream, stream->issued};
+  *event = {stream, stream->issued, stream->capture, stream->last};
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (!event->stream) return cudaSuccess;
-  if (event->stream->capturing) return cudaErrorStreamCaptureInvalidated;
+  if (event->capture) return cudaErrorStreamCaptureInvalidated;
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
   if (event->stream->done < event->after) graft_shim::note("cudaEventSynchronize");  // one that waits
   graft_shim::run(event->stream, event->after);
@@ -275,6 +326,17 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (!event->stream || event->stream == stream) return cudaSuccess;
+  if (event->capture || stream->capture) {
+    if (!event->capture || event->capture->streams.empty()) return cudaErrorStreamCaptureIsolation;  // no capture, or one that ended
+    if (stream->capture && stream->capture != event->capture) return cudaErrorStreamCaptureIsolation;
+    if (!stream->capture) {
+      stream->capture = event->capture;
+      stream->capture->streams.push_back(stream);
+    }
+    for (const size_t node : event->last)
+      if (std::find(stream->last.begin(), stream->last.end(), node) == stream->last.end()) stream->last.push_back(node);
+    return cudaSuccess;
+  }
   const Event at = *event;
   graft_shim::submit(stream, [at] { graft_shim::run(at.stream, at.after); });
   return cudaSuccess;
@@ -283,32 +345,37 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
   graft_shim::run(stream, stream->issued);  // the recording holds the stream's tasks alone
-  stream->capturing = true;
+  stream->capture = std::make_shared<graft_shim::Capture>();
+  stream->capture->streams = {stream};
   ++graft_shim::capturing;
   return graft_shim::report();
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  if (!stream->capturing) return cudaErrorInvalidValue;
+  const std::shared_ptr<graft_shim::Capture> capture = stream->capture;
+  if (!capture || capture->streams[0] != stream) return cudaErrorInvalidValue;
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
-  *graph = new Graph{{stream->tasks.begin(), stream->tasks.end()}};
-  stream->tasks.clear();
-  stream->done = stream->issued;
-  stream->capturing = false;
+  const bool joined = graft_shim::joined(*capture, *stream);
+  for (Stream* s : capture->streams) {
+    s->capture = nullptr;
+    s->last.clear();
+  }
+  capture->streams.clear();
   --graft_shim::capturing;
-  return cudaSuccess;
+  *graph = joined ? new Graph(std::move(capture->graph)) : nullptr;
+  return joined ? cudaSuccess : cudaErrorStreamCaptureUnjoined;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   *exec = nullptr;
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
   const cudaError_t error = graft_shim::may_allocate(0);
   if (error != cudaSuccess) return error;
-  graft_shim::note("cudaGraphInstantiate %zu", graph->tasks.size());
+  graft_shim::note("cudaGraphInstantiate %zu", graph->nodes.size());
   *exec = new Graph(*graph);
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-  graft_shim::note("cudaGraphLaunch %zu", exec->tasks.size());
-  for (const graft_shim::Task& task : exec->tasks) graft_shim::submit(stream, task);
+  graft_shim::note("cudaGraphLaunch %zu", exec->nodes.size());
+  for (const size_t node : graft_shim::order(*exec)) graft_shim::submit(stream, exec->nodes[node].task);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -335,6 +402,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNotReady: return "not ready";
     case cudaErrorNotSupported: return "not supported";
     case cudaErrorStreamCaptureInvalidated: return "operation failed due to a capture";
+    case cudaErrorStreamCaptureUnjoined: return "capture was not joined to original stream";
+    case cudaErrorStreamCaptureIsolation: return "dependency created on uncaptured work in another stream";
     case cudaErrorLaunchFailure: break;
   }
   return graft_shim::last_report.empty() ? "launch failure" : graft_shim::last_report.c_str();

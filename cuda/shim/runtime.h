@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <tuple>
 #include <vector>
 
@@ -24,7 +25,9 @@ enum cudaError_t {
   cudaErrorNotSupported = 801,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
-  cudaErrorStreamCaptureInvalidated = 901
+  cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorStreamCaptureUnjoined = 904,
+  cudaErrorStreamCaptureIsolation = 905
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 enum cudaMemcpyKind { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
@@ -38,17 +41,32 @@ using Task = std::function<void()>;
 // Tasks of a stream run in order, and none before it is waited for, unless
 // GRAFT_SHIM_STREAM says early (each at once) or random (some at each call): a
 // program must be right with all three.
+struct Capture;
 struct Stream {
   std::deque<Task> tasks;
   uint64_t issued = 0, done = 0;
-  bool capturing = false;
+  std::shared_ptr<Capture> capture;  // null: none
+  std::vector<size_t> last;          // in a capture, the nodes that its next one comes after
+};
+// What was recorded: each node with those that it comes after. A launch runs the
+// nodes of the other streams as late as they may, or as early, or at random.
+struct Node {
+  Task task;
+  std::vector<size_t> after;
+  bool aside;  // recorded on another stream than the one whose capture it is
 };
 struct Graph {
-  std::vector<Task> tasks;
+  std::vector<Node> nodes;
+};
+struct Capture {
+  Graph graph;
+  std::vector<Stream*> streams;  // the first is the one that began it
 };
 struct Event {
   Stream* stream = nullptr;  // where it was recorded, after that many tasks
   uint64_t after = 0;
+  std::shared_ptr<Capture> capture;  // or in a capture, after those nodes
+  std::vector<size_t> last;
 };
 void submit(Stream* stream, Task task);
 cudaError_t wait(Stream* stream);

@@ -1,5 +1,6 @@
 // linear and its gradients: storage forms, adapters, dropout, both products.
 #include <algorithm>
+#include <cstdlib>
 
 #include "harness.h"
 
@@ -95,6 +96,56 @@ void dequantise(int32_t type, bool nested, int64_t out, int64_t in, int64_t work
                   r.check(api().linear(r.context(), &a));
                   r.get(a.y, result);
               }, workspace});
+}
+
+// Four layers as a recorded program, launched twice: what is decoded ahead of its
+// product is in time, and not too early. The last weight is quantised in the program
+// itself, from numbers that four bits hold.
+void recorded(const char* order) {
+    const int64_t tokens = 5, sizes[] = {64, 96, 64, 128, 64};
+    const Array x = normal(GRAFT_F32, tokens, sizes[0], 71);
+    std::vector<Weight> layers;
+    for (int i = 0; i < 3; ++i) layers.emplace_back(i == 1 ? Storage::kNF4 : Storage::kNestedNF4, GRAFT_F32, sizes[i + 1], sizes[i]);
+    const Array last(GRAFT_F32, sizes[4], sizes[3], [](int64_t i) { return double(kCode[(i * 7 + 15) % 16]); });
+    Values now = x.values;
+    for (int i = 0; i < 4; ++i) {
+        const Values& w = i < 3 ? layers[size_t(i)].values : last.values;
+        Values next;
+        for (int64_t t = 0; t < tokens; ++t)
+            for (int64_t o = 0; o < sizes[i + 1]; ++o) {
+                double sum = 0;
+                for (int64_t k = 0; k < sizes[i]; ++k) sum += now[size_t(t * sizes[i] + k)] * w[size_t(o * sizes[i] + k)];
+                next.push_back(sum);
+            }
+        now = next;
+    }
+    run_case({std::string("linear recorded, ") + order, 1e-5, now, [=](Run& r, Values* result) {
+                  setenv("GRAFT_SHIM_STREAM", order, 1);  // of the emulation; a card has its own
+                  graft_tensor at[5] = {r.put(x)};
+                  graft_weight w[4]{};
+                  for (int i = 0; i < 3; ++i) w[i] = layers[size_t(i)].put(r);
+                  w[3].out = sizes[4];
+                  w[3].in = sizes[3];
+                  w[3].data = r.tensor(GRAFT_U8, sizes[4], sizes[3] / 2);
+                  w[3].absmax = r.tensor(GRAFT_F32, 1, sizes[4] * sizes[3] / 64);
+                  const graft_nf4_quantize_args q{w[3].data, w[3].absmax, r.put(last)};
+                  for (int i = 1; i < 5; ++i) at[i] = r.tensor(GRAFT_F32, tokens, sizes[i]);
+                  void* program = nullptr;
+                  r.check(api().capture_begin(r.context()));
+                  for (int i = 0; i < 4; ++i) {
+                      if (i == 3) r.check(api().nf4_quantize(r.context(), &q));
+                      graft_linear_args a{};
+                      a.y = at[i + 1];
+                      a.x = at[i];
+                      a.w = w[i];
+                      r.check(api().linear(r.context(), &a));
+                  }
+                  r.check(api().capture_end(r.context(), &program));
+                  for (int i = 0; i < 2 && program; ++i) r.check(api().graph_launch(r.context(), program));
+                  r.get(at[4], result);
+                  api().graph_destroy(r.context(), program);
+                  setenv("GRAFT_SHIM_STREAM", "", 1);
+              }, 1 << 15});
 }
 
 struct Shape {
@@ -256,6 +307,7 @@ void linear_cases() {
     adapters({GRAFT_BF16, Storage::kDense, 40, 24, 530, {8, 16}, 0, false, true, large});  // stacked, blocks of columns
     adapters({GRAFT_BF16, Storage::kNestedNF4, 3, 320, 37, {5}, 0, true, false, large});   // few tokens
     adapters({GRAFT_F32, Storage::kNF4, 6, 128, 9, {}, 0, true, false, large});
+    for (const char* order : {"late", "early", "random"}) recorded(order);
 }
 
 }  // namespace test

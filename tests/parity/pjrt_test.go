@@ -181,8 +181,10 @@ func (x training) run(t *testing.T, device kind) {
 	} else {
 		assert.Less(t, distance(outputs, had), 5*close, "outputs")
 	}
-	for _, p := range traced.Device().(bindings.Compiler).Compiled() {
-		assert.Less(t, p.Arguments-p.Aliased, traced.Planned().Total(), "%s: what is trained is donated", p.Name)
+	if c, ok := traced.Device().(bindings.Compiler); ok {
+		for _, p := range c.Compiled() {
+			assert.Less(t, p.Arguments-p.Aliased, traced.Planned().Total(), "%s: what is trained is donated", p.Name)
+		}
 	}
 	require.NoError(t, traced.Close())
 }
