@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-gpu-pack cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-cuda-parity test-gpu-pack cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -15,6 +15,7 @@ test: ## every test that needs no GPU; nvcc over the kernels and a PJRT plugin w
 	$(GO) test ./...
 	cd tests/link && $(GO) test ./...
 	$(MAKE) -C cuda -j2 test-table
+	$(MAKE) -C cuda -j2 test-step
 	$(MAKE) -C cuda -j2 test-quick
 	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory cuda-check test-pjrt; \
 	else echo "not run: what python3 -m pip fetches: nvcc for the kernels (make cuda-check), a PJRT plugin (make test-pjrt)"; fi
@@ -100,6 +101,9 @@ test-cuda-host: ## every CUDA kernel on the host: three thread orders, sanitizer
 
 test-cuda-step: ## the whole step on the CUDA kernels, run by the host emulation, against the CPU
 	$(MAKE) -C cuda -j2 test-step
+
+test-cuda-parity: ## every fixture of PyTorch, PEFT and transformers over the CUDA kernels, run by the host emulation
+	$(MAKE) -C cuda -j2 test-parity
 
 test-gpu-pack: ## build/gpu-tests: tests of the whole step for a machine with a GPU and no Go
 	$(MAKE) -C cuda pack

@@ -46,6 +46,8 @@ MUTANTS = [
     ("gemm_wgmma", "linear bf16", "wrong phase when waiting for full", [("mbarrier_wait(full + slot, round & 1)", "mbarrier_wait(full + slot, (round & 1) ^ 1)")]),
     ("gemm_wgmma", "linear bf16", "no final wgmma wait", [("    wgmma_wait<0>();\n", "")]),
     ("gemm_wgmma", "linear bf16", "low-rank tail multiplies W", [("tail ? &b : &w", "&w")]),
+    ("gemm_wgmma", "linear_backward dx bf16", "the next rows of the contraction at the wrong stride", [("step * (Across ? 128 : 2)", "step * (Across ? 64 : 2)")]),
+    ("gemm_wgmma", "linear_backward dx bf16", "boxes of columns in the wrong place", [("wgmma_descriptor_across(b_tile, sizeof(bf16) * kBox * kTileK)", "wgmma_descriptor_across(b_tile, sizeof(bf16) * kBox * kBox / 2)")]),
     ("linear", "linear f32", "the scale is forgotten", [("        g.alpha = p.scale;\n        into(&g, p.xa, false);", "        into(&g, p.xa, false);")]),
     ("slots", "linear recorded", "a slot is filled while it is read", [("    if (!c->slots[i].used) return nullptr;\n", "    return nullptr;\n")]),
     ("slots", "linear recorded", "a product does not wait for its weights",

@@ -50,7 +50,7 @@ Kernel choose(const graft_context* c, const Gemm& g);
 // The kernels behind it.
 void gemm_f32(graft_context* c, const Gemm& g, float* parts, int splits);
 graft_status* gemm_mma(graft_context* c, const Gemm& g, float* parts, int splits);
-// Whether the wgmma kernel takes this product: sm_90, NT, bf16, rows of whole 16 bytes.
+// Whether the wgmma kernel takes this product: sm_90, NT or NN, bf16, rows of whole 16 bytes.
 bool gemm_wgmma_takes(const graft_context* c, const Gemm& g);
 graft_status* gemm_wgmma(graft_context* c, const Gemm& g);
 // cuBLASLt, opened at run time: taken is false where it is not there or refuses. A

@@ -1,4 +1,5 @@
-// bf16 products for Hopper (sm_90a): C = A B^T + A2 B2^T with wgmma and TMA.
+// bf16 products for Hopper (sm_90a) with wgmma and TMA: C = A B^T + A2 B2^T, or with
+// Across C = A B + A2 B2, whose tiles of B are boxes of 64 columns beside each other.
 //
 // Warp-specialised: warpgroup 0 keeps a ring of TMA loads in flight, warpgroups
 // 1 and 2 multiply, 64 rows each of a block tile of 128x256, or 128x128 where that
@@ -7,6 +8,8 @@
 // finished reading it.
 #include "gemm.cuh"
 #include "instr_sm90.cuh"
+
+#include <utility>
 
 // wgmma is no part of sm_100 and later, nor of plain sm_90; other architectures
 // get an empty kernel, which gemm_wgmma_takes never chooses.
@@ -20,6 +23,7 @@ namespace graft::cuda {
 namespace wgmma {
 
 constexpr int kTileM = 128, kTileK = 64;  // 64 bf16: one 128-byte swizzle row
+constexpr int kBox = 64;  // columns
 constexpr int kStages = 4;
 constexpr int kConsumers = 2;  // warpgroups
 constexpr int kBlockThreads = 128 * (1 + kConsumers);
@@ -27,7 +31,7 @@ constexpr int kTileElementsA = kTileM * kTileK;
 template <int TileN> constexpr int kStageBytes = static_cast<int>(sizeof(bf16)) * (kTileElementsA + TileN * kTileK);
 template <int TileN> constexpr size_t kSharedBytes = size_t{kStages} * kStageBytes<TileN> + 2 * kStages * sizeof(uint64_t);
 
-template <int TileN, typename Output>
+template <bool Across, int TileN, typename Output>
 __global__ void __launch_bounds__(kBlockThreads)
 multiply(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w,
      const __grid_constant__ TensorMap s, const __grid_constant__ TensorMap b, Epilogue out,
@@ -65,7 +69,10 @@ multiply(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap 
                 const bool tail = tile >= main_tiles;
                 const int first = (tail ? tile - main_tiles : tile) * kTileK;
                 tma_load_2d(a_ring + slot * kTileElementsA, tail ? &s : &x, full + slot, row0, first);
-                tma_load_2d(b_ring + slot * kTileElementsB, tail ? &b : &w, full + slot, col0, first);
+                bf16* b_tile = b_ring + slot * kTileElementsB;
+                if (!Across) tma_load_2d(b_tile, tail ? &b : &w, full + slot, col0, first);
+                for (int box = 0; Across && box < TileN / kBox; ++box)
+                    tma_load_2d(b_tile + box * kBox * kTileK, tail ? &b : &w, full + slot, first, col0 + box * kBox);
             }
         }
         return;
@@ -79,11 +86,12 @@ multiply(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap 
         const int slot = tile % kStages, round = tile / kStages;
         mbarrier_wait(full + slot, round & 1);
         const uint64_t a = wgmma_descriptor(a_ring + slot * kTileElementsA + warpgroup_row * kTileK);
-        const uint64_t bt = wgmma_descriptor(b_ring + slot * kTileElementsB);
+        const bf16* b_tile = b_ring + slot * kTileElementsB;
+        const uint64_t bt = Across ? wgmma_descriptor_across(b_tile, sizeof(bf16) * kBox * kTileK) : wgmma_descriptor(b_tile);
         wgmma_fence();
 #pragma unroll
         for (int step = 0; step < kTileK / 16; ++step)
-            wgmma_m64k16(sum, a + step * 2, bt + step * 2);  // 16 elements are 2 units of 16 bytes
+            wgmma_m64k16<Across>(sum, a + step * 2, bt + step * (Across ? 128 : 2));  // 16 elements or rows on, in units of 16 bytes
         wgmma_commit();
         wgmma_wait<1>();  // the previous tile is done; this one stays in flight
         if (tile > 0 && lane == 0) mbarrier_arrive(empty + (tile - 1) % kStages);
@@ -97,9 +105,10 @@ multiply(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap 
 #endif
 }
 
-template <int TileN, typename Output> graft_status* launch(graft_context* c, const Gemm& g) {
+template <bool Across, int TileN, typename Output> graft_status* launch(graft_context* c, const Gemm& g) {
     TensorMap maps[4] = {};
     auto map = [&](int i, const Operand& o, int64_t rows, int64_t cols, int box) {
+        if (Across && i % 2) std::swap(rows, cols), box = kTileK;
         return check(make_tensor_map(&maps[i], static_cast<const bf16*>(o.data), int(rows), int(cols), o.pitch, box, kTileK),
                      "tensor map");
     };
@@ -109,12 +118,16 @@ template <int TileN, typename Output> graft_status* launch(graft_context* c, con
         GRAFT_TRY(map(2, g.a2, g.m, g.rank, kTileM));
         GRAFT_TRY(map(3, g.b2, g.n, g.rank, TileN));
     }
-    const auto kernel = multiply<TileN, Output>;
+    const auto kernel = multiply<Across, TileN, Output>;
     GRAFT_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(kSharedBytes<TileN>)), "gemm"));
     const dim3 grid(unsigned(ceil_div(g.n, TileN) * ceil_div(g.m, kTileM)));
     GRAFT_LAUNCH(kernel, grid, dim3(kBlockThreads), kSharedBytes<TileN>, c->stream, maps[0], maps[1], maps[2], maps[3],
                  epilogue(g, nullptr), int(g.k), int(g.rank));
     return launched();
+}
+
+template <int TileN, typename Output> graft_status* launch(graft_context* c, const Gemm& g) {
+    return g.layout == Layout::NN ? launch<true, TileN, Output>(c, g) : launch<false, TileN, Output>(c, g);
 }
 
 // What TMA asks of an operand: rows that start at multiples of 16 bytes.
@@ -123,7 +136,7 @@ bool loads(const Operand& o) { return o.pitch % 8 == 0 && reinterpret_cast<uintp
 }  // namespace wgmma
 
 bool gemm_wgmma_takes(const graft_context* c, const Gemm& g) {
-    return c->arch == 90 && g.layout == Layout::NT && g.type == GRAFT_BF16 && g.k > 0 && wgmma::loads(g.a) &&
+    return c->arch == 90 && g.layout != Layout::TN && g.type == GRAFT_BF16 && g.k > 0 && wgmma::loads(g.a) &&
            wgmma::loads(g.b) && (g.rank == 0 || (wgmma::loads(g.a2) && wgmma::loads(g.b2))) && g.m <= INT_MAX &&
            g.n <= INT_MAX;
 }

@@ -127,6 +127,15 @@ __device__ inline uint64_t wgmma_descriptor(const void* operand) {
          (kGroupBytes >> 4) << 32 | uint64_t{1} << 62;
 }
 
+// The same of an operand whose rows run across the contraction (MN-major): boxes of 64 columns,
+// each of which holds all rows of a tile of the contraction. The leading offset is that of the
+// next box, the stride that of the next 8 rows.
+__device__ inline uint64_t wgmma_descriptor_across(const void* operand, uint64_t box_bytes) {
+  constexpr uint64_t kGroupBytes = 8 * kSwizzleRowBytes;
+  return (static_cast<uint64_t>(shared_address(operand)) & 0x3ffff) >> 4 | (box_bytes >> 4) << 16 |
+         (kGroupBytes >> 4) << 32 | uint64_t{1} << 62;
+}
+
 __device__ inline void wgmma_fence() {
 #if defined(__CUDACC__)
   asm volatile("wgmma.fence.sync.aligned;" : : : "memory");
@@ -152,13 +161,13 @@ __device__ inline void wgmma_wait() {
 #endif
 }
 
-// d[64xN] += a[64x16] b[Nx16]^T by a warpgroup.  Warp w of it holds rows 16w to 16w+15;
+// d[64xN] += a[64x16] b[Nx16]^T by a warpgroup, or with Across a b[16xN].  Warp w of it holds rows 16w to 16w+15;
 // d[4j+e] is row 16w + lane/4 + 8(e/2), column 8j + 2(lane%4) + e%2.
 #if defined(__CUDACC__)
 #define GRAFT_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define GRAFT_D16(i) GRAFT_D4(i), GRAFT_D4(i + 4), GRAFT_D4(i + 8), GRAFT_D4(i + 12)
 #endif
-__device__ inline void wgmma_m64k16(float (&d)[64], uint64_t a, uint64_t b) {
+template <bool Across = false> __device__ inline void wgmma_m64k16(float (&d)[64], uint64_t a, uint64_t b) {
 #if defined(__CUDACC__)
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
@@ -166,14 +175,14 @@ __device__ inline void wgmma_m64k16(float (&d)[64], uint64_t a, uint64_t b) {
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, 1, 1, 1, 0, 0;"
+      "%64, %65, 1, 1, 1, 0, %66;"
       : GRAFT_D16(0), GRAFT_D16(16), GRAFT_D16(32), GRAFT_D16(48)
-      : "l"(a), "l"(b));
+      : "l"(a), "l"(b), "n"(int(Across)));
 #else
-  graft_shim::wgmma<128>(d, a, b);
+  graft_shim::wgmma<128>(d, a, b, Across);
 #endif
 }
-__device__ inline void wgmma_m64k16(float (&d)[128], uint64_t a, uint64_t b) {
+template <bool Across = false> __device__ inline void wgmma_m64k16(float (&d)[128], uint64_t a, uint64_t b) {
 #if defined(__CUDACC__)
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
@@ -185,11 +194,11 @@ __device__ inline void wgmma_m64k16(float (&d)[128], uint64_t a, uint64_t b) {
       "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
       "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
       "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
-      "%128, %129, 1, 1, 1, 0, 0;"
+      "%128, %129, 1, 1, 1, 0, %130;"
       : GRAFT_D16(0), GRAFT_D16(16), GRAFT_D16(32), GRAFT_D16(48), GRAFT_D16(64), GRAFT_D16(80), GRAFT_D16(96), GRAFT_D16(112)
-      : "l"(a), "l"(b));
+      : "l"(a), "l"(b), "n"(int(Across)));
 #else
-  graft_shim::wgmma<256>(d, a, b);
+  graft_shim::wgmma<256>(d, a, b, Across);
 #endif
 }
 #if defined(__CUDACC__)

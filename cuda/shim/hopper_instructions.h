@@ -120,13 +120,14 @@ inline void tma_load_2d(void* destination, const TensorMap* map, uint64_t* barri
 inline Warp& current_warp() { return g_block->warps[static_cast<size_t>(g_thread->warp)]; }
 
 struct MatrixDescriptor {
-  uint32_t start, group_stride;  // bytes; groups of 8 rows
+  uint32_t start, box_stride, group_stride;  // bytes; groups of 8 rows
 };
 
 inline MatrixDescriptor decode_descriptor(uint64_t descriptor) {
   if (descriptor >> 62 != 1) fail("wgmma: only the 128-byte swizzle is emulated");
   if (descriptor >> 49 & 7) fail("wgmma: base offset must be 0 for 1024-byte aligned operands");
-  return {static_cast<uint32_t>(descriptor & 0x3fff) << 4, static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4};
+  return {static_cast<uint32_t>(descriptor & 0x3fff) << 4, static_cast<uint32_t>(descriptor >> 16 & 0x3fff) << 4,
+          static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4};
 }
 
 // Element (row, k) of a K-major operand.  The swizzle applies to the final address, so stepping
@@ -139,9 +140,20 @@ inline float operand_element(const MatrixDescriptor& matrix, int row, int k) {
   return __bfloat162float(value);
 }
 
+// Element (k, col) of an MN-major operand: boxes of 64 columns, groups of 8 rows of k in each.
+inline float operand_element_across(const MatrixDescriptor& matrix, int k, int col) {
+  const uint32_t address = matrix.start + static_cast<uint32_t>(col / 64) * matrix.box_stride +
+                           static_cast<uint32_t>(k / 8) * matrix.group_stride + static_cast<uint32_t>(k % 8) * 128 +
+                           static_cast<uint32_t>(col % 64) * 2;
+  __nv_bfloat16 value;
+  std::memcpy(&value, shared_pointer(swizzle_128b(address)), sizeof value);
+  return __bfloat162float(value);
+}
+
 struct WgmmaArgs {
   float* d;
   uint64_t a, b;
+  bool across;
 };
 
 // The quarter of the product that one warp holds: rows 16 * (warp % 4) onward.
@@ -151,7 +163,7 @@ void multiply_quarter(const WgmmaArgs (&lanes)[kWarpSize], int warp) {
   float rows[16][16], columns[N][16];
   for (int k = 0; k < 16; ++k) {
     for (int r = 0; r < 16; ++r) rows[r][k] = operand_element(a, warp % 4 * 16 + r, k);
-    for (int c = 0; c < N; ++c) columns[c][k] = operand_element(b, c, k);
+    for (int c = 0; c < N; ++c) columns[c][k] = lanes[0].across ? operand_element_across(b, k, c) : operand_element(b, c, k);
   }
   for (int lane = 0; lane < kWarpSize; ++lane)
     for (int i = 0; i < N / 2; ++i) {
@@ -166,8 +178,8 @@ void multiply_quarter(const WgmmaArgs (&lanes)[kWarpSize], int warp) {
 // Each warp issues and waits by itself, so that the warps of a warpgroup drift apart as far as
 // the instruction set allows.
 template <int N>
-void wgmma(float* d, uint64_t a, uint64_t b) {
-  WgmmaArgs args{d, a, b};
+void wgmma(float* d, uint64_t a, uint64_t b, bool across) {
+  WgmmaArgs args{d, a, b, across};
   warp_collective("wgmma.mma_async", kFullMask, &args, [](void* const* lanes, unsigned) {
     struct Operation {
       WgmmaArgs lanes[kWarpSize];

@@ -129,8 +129,9 @@ void check_multiply() {
 
 // ---- TMA, mbarrier, wgmma ---------------------------------------------------------
 
-// One warpgroup: d [64,128] = a b^T over 64 columns; both maps end inside their boxes.
-__global__ void __launch_bounds__(128)
+// One warpgroup: d [64,128] = a b^T over 64 columns, or with Across a b over 64 rows of
+// b; both maps end inside their boxes.
+template <bool Across> __global__ void __launch_bounds__(128)
 multiply_hopper(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* d) {
 #if GRAFT_HAS_WGMMA
     GRAFT_DYNAMIC_SHARED(shared);
@@ -145,12 +146,14 @@ multiply_hopper(const __grid_constant__ TensorMap a, const __grid_constant__ Ten
     if (threadIdx.x == 0) {
         mbarrier_arrive_expect_tx(full, (64 + 128) * 64 * int(sizeof(bf16)));
         tma_load_2d(a_tile, &a, full, 0, 0);
-        tma_load_2d(b_tile, &b, full, 0, 0);
+        if (!Across) tma_load_2d(b_tile, &b, full, 0, 0);
+        for (int box = 0; Across && box < 2; ++box) tma_load_2d(b_tile + box * 64 * 64, &b, full, 0, box * 64);
     }
     mbarrier_wait(full, 0);
     float sum[64] = {};
     wgmma_fence();
-    for (int step = 0; step < 4; ++step) wgmma_m64k16(sum, wgmma_descriptor(a_tile) + step * 2, wgmma_descriptor(b_tile) + step * 2);
+    const uint64_t bt = Across ? wgmma_descriptor_across(b_tile, 64 * 64 * sizeof(bf16)) : wgmma_descriptor(b_tile);
+    for (int step = 0; step < 4; ++step) wgmma_m64k16<Across>(sum, wgmma_descriptor(a_tile) + step * 2, bt + step * (Across ? 128 : 2));
     wgmma_commit();
     wgmma_wait<0>();
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -158,23 +161,24 @@ multiply_hopper(const __grid_constant__ TensorMap a, const __grid_constant__ Ten
 #endif
 }
 
-void check_hopper() {
+template <bool Across> void check_hopper(const char* what) {
     const int rows_a = 61, rows_b = 125, cols = 56;  // elements outside become zero
     std::vector<uint16_t> a, b;
     for (int i = 0; i < rows_a * cols; ++i) a.push_back(bits(number(i)));
-    for (int i = 0; i < rows_b * cols; ++i) b.push_back(bits(number(i + 17)));
+    const int pitch = Across ? 128 : cols;  // b [125,56], or [56,125] in rows of 128
+    for (int i = 0; i < (Across ? cols : rows_b) * pitch; ++i) b.push_back(bits(number(i + 17)));
     const Device<uint16_t> da(a), db(b);
     const Device<float> d(std::vector<float>(64 * 128, -1.0f));
     TensorMap map_a, map_b;
     check(make_tensor_map(&map_a, reinterpret_cast<const bf16*>(da.data), rows_a, cols, cols, 64, 64), "tensor map");
-    check(make_tensor_map(&map_b, reinterpret_cast<const bf16*>(db.data), rows_b, cols, cols, 128, 64), "tensor map");
-    GRAFT_LAUNCH(multiply_hopper, dim3(1), dim3(128), (64 + 128) * 64 * sizeof(bf16) + 8, nullptr, map_a, map_b, d.data);
+    check(make_tensor_map(&map_b, reinterpret_cast<const bf16*>(db.data), Across ? cols : rows_b, Across ? rows_b : cols, pitch, Across ? 64 : 128, 64), "tensor map");
+    GRAFT_LAUNCH(multiply_hopper<Across>, dim3(1), dim3(128), (64 + 128) * 64 * sizeof(bf16) + 8, nullptr, map_a, map_b, d.data);
     check(cudaDeviceSynchronize(), "wgmma");
     std::vector<float> want(64 * 128, 0.0f);
     for (int row = 0; row < rows_a; ++row)
         for (int col = 0; col < rows_b; ++col)
-            for (int k = 0; k < cols; ++k) want[size_t(row * 128 + col)] += number(row * cols + k) * number(col * cols + k + 17);
-    compare("TMA, mbarrier, wgmma", d.get(), want);
+            for (int k = 0; k < cols; ++k) want[size_t(row * 128 + col)] += number(row * cols + k) * number((Across ? k * pitch + col : col * pitch + k) + 17);
+    compare(what, d.get(), want);
 }
 
 }  // namespace
@@ -185,6 +189,9 @@ int main() {
     std::printf("%s, sm_%d%d\n", properties.name, properties.major, properties.minor);
     check_loads();
     check_multiply();
-    if (properties.major == 9) check_hopper();
+    if (properties.major == 9) {
+        check_hopper<false>("TMA, mbarrier, wgmma");
+        check_hopper<true>("the same, b across");
+    }
     return failures ? 1 : 0;
 }

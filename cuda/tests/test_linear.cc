@@ -305,6 +305,8 @@ void linear_cases() {
     adapters({GRAFT_BF16, Storage::kNestedNF4, 40, 192, 72, {8, 16}, 0.5, false, true, 16384});
     adapters({GRAFT_BF16, Storage::kDense, 1100, 16, 24, {8}, 0, false, false, large});    // split sums, blocks of rows
     adapters({GRAFT_BF16, Storage::kDense, 40, 24, 530, {8, 16}, 0, false, true, large});  // stacked, blocks of columns
+    adapters({GRAFT_BF16, Storage::kDense, 520, 200, 136, {8}, 0, false, true, large});    // dx in wide tiles of several boxes
+    adapters({GRAFT_BF16, Storage::kDense, 70, 136, 328, {8, 16}, 0, false, true, large}); // and in more tiles than stages
     adapters({GRAFT_BF16, Storage::kNestedNF4, 3, 320, 37, {5}, 0, true, false, large});   // few tokens
     adapters({GRAFT_F32, Storage::kNF4, 6, 128, 9, {}, 0, true, false, large});
     for (const char* order : {"late", "early", "random"}) recorded(order);
