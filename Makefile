@@ -42,7 +42,7 @@ check: ## formatting, module files, builds without cgo
 	$(GO) mod verify
 	CGO_ENABLED=0 $(GO) build ./...
 
-demo: ## learn a task from the Go standard library, in about five minutes
+demo: build ## learn a task from the Go standard library, in about five minutes
 	$(GO) run ./examples/demo
 
 FUZZTIME ?= 10m

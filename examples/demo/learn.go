@@ -159,7 +159,7 @@ func tune(ctx context.Context, s *sources, base, out, device string) error {
 		fmt.Printf("\n%s\n  written  %s\n  before   %s\n  after    %s\n", strings.TrimSuffix(t.Prompt, "\n// "), strings.TrimSpace(t.Completion), before[i], after[i])
 	}
 	fmt.Printf("\nheld-out loss  %.3f before, %.3f after\n", *result.EvalBefore, *result.EvalAfter)
-	fmt.Printf("memory         %d bytes planned, %d used\n", result.Planned.Total(), result.Used.Total())
+	fmt.Printf("memory         %.1f MiB planned, %.1f MiB used\n", mib(result.Planned.Total()), mib(result.Used.Total()))
 	fmt.Printf("adapter        %s\n", adapter)
 	fmt.Printf("\nTry it:\n  bin/graft generate %s --adapter %s --prompt $'func (r *Reader) ReadLine() (line []byte, err error)\\n// ' --stop $'\\n'\n", base, adapter)
 	return nil
@@ -176,7 +176,7 @@ func follow(ctx context.Context, text, name string) (train.Result, error) {
 		return train.Result{}, err
 	}
 	defer run.Close()
-	fmt.Printf("  %d steps, %d tokens, plan %.0f MiB\n", run.Loader.Steps(), run.Data.Tokens, float64(run.Plan.Bytes.Total())/(1<<20))
+	fmt.Printf("  %d steps, %d tokens, plan %.1f MiB\n", run.Loader.Steps(), run.Data.Tokens, mib(run.Plan.Bytes.Total()))
 	last := time.Now()
 	return run.Train(ctx, false, func(e train.Event) {
 		if e.Step > 0 && (time.Since(last) > 5*time.Second || e.Step == e.TotalSteps) {
@@ -185,6 +185,8 @@ func follow(ctx context.Context, text, name string) (train.Result, error) {
 		}
 	})
 }
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // answers completes the prompts greedily, up to the end of the line.
 func answers(ctx context.Context, base, adapter, device string, tasks []task) ([]string, error) {
