@@ -41,12 +41,13 @@ type Compared struct {
 
 // whenToUse is what practice says of a method, beside what is measured.
 var whenToUse = map[string]string{
-	"full":   "much data and memory, one task, and nothing less will do",
-	"lora":   "the default: nearly the quality of full at a fraction of the memory, and many tasks share a base",
-	"qlora":  "the base in 16 bits does not fit; a little slower and a little less exact",
-	"prompt": "very many tasks whose files must be tiny, on a large base",
-	"prefix": "as prompt, where prompts alone are too weak; more state for each task",
-	"head":   "labels, not text: the base is read once and the rest is cheap",
+	"full":    "much data and memory, one task, and nothing less will do",
+	"lora":    "the default: nearly the quality of full at a fraction of the memory, and many tasks share a base",
+	"qlora":   "the base in 16 bits does not fit; a little slower and a little less exact",
+	"prompt":  "very many tasks whose files must be tiny, on a large base",
+	"ptuning": "as prompt; the network steadies the training, and is not written",
+	"prefix":  "as prompt, where prompts alone are too weak; more state for each task",
+	"head":    "labels, not text: the base is read once and the rest is cheap",
 }
 
 // Compare trains each method in a directory of its own below dir and tells of

@@ -66,7 +66,6 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 		}
 		m.Params.EightBit = settings.Optim.State == "8bit"
 		b := nn.Bucket{Tokens: s.MicroBatch * (s.Sequence + m.Row.Virtual), Sequences: s.MicroBatch, Targets: s.MicroBatch * s.Sequence}
-		b.Tokens += s.MicroBatch * m.Row.Virtual
 		if m.Outputs > 0 {
 			b.Targets = s.MicroBatch
 		}

@@ -83,3 +83,12 @@ func TestUnknownShape(t *testing.T) {
 		assert.NoError(t, err)
 	}
 }
+
+// Virtual tokens take the place of tokens, once: 64 more of them in one row are
+// four integers each of what the host writes (id, position, row and number).
+func TestVirtualTokensCountOnce(t *testing.T) {
+	s := graft.Shape{MicroBatch: 1, Sequence: 128}
+	few := planned(t, "smollm2-135m", `{method: {type: prompt, num_virtual_tokens: 64}}`, s, 0)
+	more := planned(t, "smollm2-135m", `{method: {type: prompt, num_virtual_tokens: 128}}`, s, 0)
+	assert.EqualValues(t, 64*4*4, more.Parts.Staging-few.Parts.Staging)
+}
