@@ -108,8 +108,9 @@ multiply(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap 
 template <bool Across, int TileN, typename Output> graft_status* launch(graft_context* c, const Gemm& g) {
     TensorMap maps[4] = {};
     auto map = [&](int i, const Operand& o, int64_t rows, int64_t cols, int box) {
-        if (Across && i % 2) std::swap(rows, cols), box = kTileK;
-        return check(make_tensor_map(&maps[i], static_cast<const bf16*>(o.data), int(rows), int(cols), o.pitch, box, kTileK),
+        const bool across = Across && i % 2;
+        if (across) std::swap(rows, cols), box = kTileK;
+        return check(make_tensor_map(&maps[i], static_cast<const bf16*>(o.data), int(rows), int(cols), o.pitch, box, across ? kBox : kTileK),
                      "tensor map");
     };
     GRAFT_TRY(map(0, g.a, g.m, g.k, kTileM));
