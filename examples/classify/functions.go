@@ -11,11 +11,13 @@ import (
 	"strings"
 )
 
-// packages are the classes: 24 packages of the standard library.
+// packages are the classes: the packages of the standard library outside of
+// runtime, syscall and internal ones that have at least five functions to train
+// on, three to choose by and three to test on.
 var packages = []string{
-	"archive/tar", "archive/zip", "bytes", "compress/flate", "crypto/tls", "crypto/x509", "debug/dwarf", "encoding/gob",
-	"encoding/json", "encoding/xml", "fmt", "go/ast", "go/printer", "go/types", "html/template", "log/slog", "math/big",
-	"mime/multipart", "net/http", "net/textproto", "os", "strconv", "text/template", "time",
+	"archive/tar", "crypto/elliptic", "crypto/tls", "crypto/x509", "encoding/gob", "encoding/json", "go/doc", "go/types",
+	"html/template", "index/suffixarray", "log/slog", "math", "math/big", "net", "net/http", "os", "path/filepath", "reflect",
+	"runtime/pprof", "runtime/trace", "sync", "text/template", "text/template/parse", "time",
 }
 
 // example is the body of a function and the package that it is from.
@@ -24,37 +26,43 @@ type example struct {
 	Label string `json:"label"`
 }
 
-// functions reads the bodies of the packages' functions, three lines and more,
-// without name and signature. Whole files are held out, so that no test body has
-// a neighbour in training; each package gives perPackage bodies to train on, and
-// as many to test on, in an order that only their text decides.
-func functions(root string, perPackage int) (training, test []example, err error) {
+// parts are the functions to train on, to choose settings by, and to test on.
+type parts struct{ train, choose, test []example }
+
+// held is how many functions of a package each of the latter two have at most.
+const held = 20
+
+// functions reads the bodies of the packages' functions, of 3 to 40 lines with a
+// comment among them, without name and signature. Each part has files of its own, so that no test
+// body has a neighbour in training; each package gives perPackage bodies to train
+// on, in an order that only their text decides.
+func functions(root string, perPackage int) (all parts, err error) {
 	for _, p := range packages {
-		found := [2][]example{}
+		found := [3][]example{}
 		files, err := filepath.Glob(filepath.Join(root, "src", p, "*.go"))
 		if err != nil {
-			return nil, nil, err
+			return all, err
 		}
 		files = slices.DeleteFunc(files, func(path string) bool { return strings.HasSuffix(path, "_test.go") })
 		for i, path := range sorted(files) {
 			bodies, err := bodiesOf(path)
 			if err != nil {
-				return nil, nil, err
-			}
-			held := 0
-			if i%3 == 2 {
-				held = 1
+				return all, err
 			}
 			for _, b := range bodies {
-				found[held] = append(found[held], example{b, p})
+				found[i%3] = append(found[i%3], example{b, p})
 			}
 		}
-		for i, to := range []*[]example{&training, &test} {
+		for i, to := range []*[]example{&all.train, &all.choose, &all.test} {
+			most := held
+			if i == 0 {
+				most = perPackage
+			}
 			some := sorted(found[i])
-			*to = append(*to, some[:min(perPackage, len(some))]...)
+			*to = append(*to, some[:min(most, len(some))]...)
 		}
 	}
-	return training, test, nil
+	return all, nil
 }
 
 func bodiesOf(path string) (all []string, err error) {
@@ -70,7 +78,7 @@ func bodiesOf(path string) (all []string, err error) {
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 			from, to := set.Position(fn.Body.Lbrace).Offset, set.Position(fn.Body.Rbrace).Offset
-			if body := strings.TrimSpace(string(source[from+1 : to])); 2 <= strings.Count(body, "\n") && strings.Count(body, "\n") < 12 {
+			if body := strings.TrimSpace(string(source[from+1 : to])); 2 <= strings.Count(body, "\n") && strings.Count(body, "\n") < 40 && strings.Contains(body, "// ") {
 				all = append(all, body)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type Comparison struct {
 	Note    string
 	Columns []string
 	Rows    [][]string // the first cell names the row
+	Advice  []Fact     // when to use which
 	Curves  []Curve
 	Clouds  []Cloud
 }
@@ -38,7 +40,7 @@ type Point struct {
 
 // ComparisonHTML renders the page.
 func ComparisonHTML(c Comparison) ([]byte, error) {
-	t, err := template.New("comparison").Funcs(template.FuncMap{"plot": plot, "cloud": cloud, "places": places}).Parse(comparisonPage)
+	t, err := template.New("comparison").Funcs(template.FuncMap{"plot": plot, "cloud": cloud}).Parse(comparisonPage)
 	if err != nil {
 		return nil, err
 	}
@@ -82,19 +84,47 @@ func cloud(c Cloud) template.HTML {
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, height, template.HTMLEscapeString(c.Name+": "+places(c)))
 	for i := range 5 {
 		y := y0 + (y1-y0)*float64(i)/4
-		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%.4g</text>`, left, width-8, py(y), py(y), left-6, py(y)+4, y)
+		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`, left, width-8, py(y), py(y), left-6, py(y)+4, tick(y))
 	}
-	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="end">%s →</text>`, width-8, height-8, template.HTMLEscapeString(c.X))
+	axis := c.X
+	if c.LogX {
+		axis += ", logarithmic"
+	}
+	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="middle">%s</text><text x="%g" y="20">%s</text>`, (left+width)/2, height-8, template.HTMLEscapeString(axis), left+4, template.HTMLEscapeString(c.Y))
+	for i, x := range extremes(c.Points) {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%.3g</text>`, px(x), height-8, []string{"middle", "end"}[i], x)
+	}
+	var taken [][2]float64
 	for n, p := range c.Points {
-		anchor, dx := "start", 8.0
+		anchor, dx, side := "start", 8.0, 0.0
 		if px(p.X) > width*0.8 {
-			anchor, dx = "end", -8
+			anchor, dx, side = "end", -8, -labelWidth
 		}
+		x, y := px(p.X)+dx, py(p.Y)-6
+		for slices.ContainsFunc(taken, func(t [2]float64) bool { return math.Abs(t[0]-x-side) < labelWidth && math.Abs(t[1]-y) < labelHeight }) {
+			y += labelHeight
+		}
+		taken = append(taken, [2]float64{x + side, y})
 		fmt.Fprintf(&b, `<circle class="line%d" r="4" cx="%.1f" cy="%.1f"/><text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`,
-			n, px(p.X), py(p.Y), px(p.X)+dx, py(p.Y)-6, anchor, template.HTMLEscapeString(p.Name))
+			n, px(p.X), py(p.Y), x, y, anchor, template.HTMLEscapeString(p.Name))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())
+}
+
+// The room that the name of a point takes, so that names do not lie on each other.
+const labelWidth, labelHeight = 64, 17
+
+// extremes are the least and the largest X; one if they are equal.
+func extremes(all []Point) []float64 {
+	least, largest := math.Inf(1), math.Inf(-1)
+	for _, p := range all {
+		least, largest = min(least, p.X), max(largest, p.X)
+	}
+	if least == largest {
+		return []float64{least}
+	}
+	return []float64{least, largest}
 }
 
 // places says in words where the points are.

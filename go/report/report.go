@@ -44,7 +44,7 @@ type Line struct {
 
 // HTML renders the page.
 func HTML(r Run) ([]byte, error) {
-	t, err := template.New("report").Funcs(template.FuncMap{"plot": plot, "summary": summary}).Parse(page)
+	t, err := template.New("report").Funcs(template.FuncMap{"plot": plot}).Parse(page)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func HTML(r Run) ([]byte, error) {
 // The plot's size in units of its view box.
 const (
 	width, height = 640.0, 240.0
-	left, bottom  = 56.0, 28.0
+	left, bottom  = 72.0, 28.0
 )
 
 // plot draws a curve as SVG. What is not finite is left out.
@@ -86,7 +86,7 @@ func plot(c Curve) template.HTML {
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, height, template.HTMLEscapeString(c.Name+": "+summary(c)))
 	for i := range 5 {
 		y := y0 + (y1-y0)*float64(i)/4
-		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%.4g</text>`, left, width-8, py(y), py(y), left-6, py(y)+4, y)
+		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`, left, width-8, py(y), py(y), left-6, py(y)+4, tick(y))
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g">%.0f</text><text x="%g" y="%g" text-anchor="end">step %.0f</text>`, left, height-8, x0, width-8, height-8, x1)
 	for n, l := range c.Lines {
@@ -118,6 +118,19 @@ func summary(c Curve) string {
 		}
 	}
 	return strings.TrimSpace(strings.Join(parts, "; "))
+}
+
+// tick writes a number of an axis in few characters.
+func tick(v float64) string {
+	switch size := math.Abs(v); {
+	case size >= 1e6:
+		return fmt.Sprintf("%.3gM", v/1e6)
+	case size >= 1e4:
+		return fmt.Sprintf("%.3gk", v/1e3)
+	case v != 0 && size < 1e-3:
+		return fmt.Sprintf("%.1e", v)
+	}
+	return fmt.Sprintf("%.4g", v)
 }
 
 func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

@@ -88,6 +88,7 @@ func furnish(t *testing.T, dir string) {
 		require.NoError(t, export.Random(t.Context(), filepath.Join(dir, name), []byte(config), files, "F32", 1))
 	}
 	trained(t, dir)
+	write(t, dir, "run.yaml", strings.Replace(runFile, ", val_set_size: 4", "", 1))
 	write(t, dir, "prompts.jsonl", `{"prompt": "What is 3 and 4?", "adapter": "runs/b/adapter"}`+"\n"+`{"prompt": "What is 4 and 5?"}`+"\n")
 	write(t, dir, "chosen.jsonl", `{"prompt": "What is 3 and 4?", "completion": " 7", "adapter": "a/adapter:0.5"}`+"\n")
 	for _, name := range []string{"a", "b"} {
