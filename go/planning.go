@@ -11,6 +11,7 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/config"
+	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/method/registry"
@@ -56,6 +57,9 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 		how, err := registry.New(settings.Method, method.Base{Dir: "base"})
 		if err != nil {
 			return plan.Plan{}, nil, err
+		}
+		if l, ok := how.(method.Labelled); ok && len(l.Wanted().Names) == 0 { // the records would say; a class is few bytes
+			how = l.For(data.Labels{Task: data.SingleLabel, Names: []string{"no", "yes"}})
 		}
 		m := model.New(c)
 		if err := how.Attach(m, uint64(settings.Train.Seed)); err != nil {

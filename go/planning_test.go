@@ -75,6 +75,19 @@ func TestAdviceFollowsItsNumbers(t *testing.T) {
 	assert.Regexp(t, "^full: ", graft.Advice(all, 200<<30, 100_000))
 }
 
+// Every method is planned from a config.json alone, a head for two classes.
+func TestEveryMethodIsPlanned(t *testing.T) {
+	for _, m := range config.Methods() {
+		a := planned(t, "smollm2-135m", `{method: {type: `+m+`}}`, graft.Shape{MicroBatch: 1, Sequence: 64}, 0)
+		assert.Positive(t, a.Trainable, m)
+		assert.Positive(t, a.FileBytes, m)
+		assert.Positive(t, a.FLOPs, m)
+		if m == "head" {
+			assert.Equal(t, 2*576, a.Trainable)
+		}
+	}
+}
+
 func TestUnknownShape(t *testing.T) {
 	_, err := graft.PlannedModel("no-such-model")
 	assert.ErrorIs(t, err, failure.ErrNoInput)
