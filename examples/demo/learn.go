@@ -23,7 +23,7 @@ var recipe = struct {
 	Vocab, Steps, Sequence int
 }{`{
   "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
-  "hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6,
+  "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6,
   "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 4096,
   "max_position_embeddings": 512, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
   "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 0, "torch_dtype": "float32"
