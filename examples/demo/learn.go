@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,7 +83,7 @@ train: {max_steps: %d, micro_batch_size: 8, gradient_accumulation_steps: 1, outp
 optim: {learning_rate: 2e-3, warmup_ratio: 0.05, betas: [0.9, 0.95]}
 checkpoint: {every: 0}
 `, random, data, recipe.Sequence, recipe.Steps, filepath.Join(work, "run"))
-	if _, err := follow(ctx, run, "pretrain"); err != nil {
+	if _, err := follow(ctx, run, "pretrain", 150*time.Second); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
@@ -116,7 +117,7 @@ func tuning(device, base, data, out string) string {
 device: %q
 model: {path: %q, dtype: bf16}
 method: {type: lora, r: 16, lora_alpha: 32}
-data: {train: %q, val_set_size: 0.1, max_seq_length: %d, on_overflow: drop}
+data: {train: %q, val_set_size: 200, max_seq_length: %d, on_overflow: drop}
 train: {num_epochs: 3, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
 optim: {learning_rate: 2e-3}
 eval: {every: 0}
@@ -142,7 +143,7 @@ func tune(ctx context.Context, s *sources, base, out, device string) error {
 	if err := os.RemoveAll(out); err != nil {
 		return err
 	}
-	result, err := follow(ctx, tuning(device, base, data, out), "tune")
+	result, err := follow(ctx, tuning(device, base, data, out), "tune", 75*time.Second)
 	if err != nil {
 		return err
 	}
@@ -165,18 +166,25 @@ func tune(ctx context.Context, s *sources, base, out, device string) error {
 	return nil
 }
 
-// follow trains a run and prints its progress.
-func follow(ctx context.Context, text, name string) (train.Result, error) {
-	c, err := config.Parse("demo", []byte(text), nil)
+// follow trains a run and prints its progress: all its steps, or as many as take about that long on this machine.
+func follow(ctx context.Context, text, name string, budget time.Duration) (train.Result, error) {
+	fits, err := steps(ctx, text, budget)
 	if err != nil {
 		return train.Result{}, err
 	}
-	run, err := graft.Prepare(ctx, c, graft.Options{})
+	run, err := prepare(ctx, text)
 	if err != nil {
 		return train.Result{}, err
+	}
+	if all := run.Loader.Steps(); fits < all {
+		run.Close()
+		fmt.Printf("  %d of %d steps: as many as fit into %s on this machine\n", fits, all, budget)
+		if run, err = prepare(ctx, text, fmt.Sprintf("train.max_steps=%d", fits)); err != nil {
+			return train.Result{}, err
+		}
 	}
 	defer run.Close()
-	fmt.Printf("  %d steps, %d tokens, plan %.1f MiB\n", run.Loader.Steps(), run.Data.Tokens, mib(run.Plan.Bytes.Total()))
+	fmt.Printf("  %d steps over a set of %d tokens, plan %.1f MiB\n", run.Loader.Steps(), run.Data.Tokens, mib(run.Plan.Bytes.Total()))
 	last := time.Now()
 	return run.Train(ctx, false, func(e train.Event) {
 		if e.Step > 0 && (time.Since(last) > 5*time.Second || e.Step == e.TotalSteps) {
@@ -184,6 +192,36 @@ func follow(ctx context.Context, text, name string) (train.Result, error) {
 			fmt.Printf("  %s  step %d/%d  loss %.3f  %.0f tokens/s  %s left\n", name, e.Step, e.TotalSteps, e.Loss, e.TokensPerSec, e.Left.Round(time.Second))
 		}
 	})
+}
+
+// prepare is a run from the text of its file and further settings.
+func prepare(ctx context.Context, text string, sets ...string) (*graft.Run, error) {
+	c, err := config.Parse("demo", []byte(text), sets)
+	if err != nil {
+		return nil, err
+	}
+	return graft.Prepare(ctx, c, graft.Options{})
+}
+
+// steps is how many steps of a run fit into a time, by the fastest of its first few.
+func steps(ctx context.Context, text string, budget time.Duration) (int, error) {
+	dir, err := os.MkdirTemp("", "graft-demo-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	run, err := prepare(ctx, text, "train.max_steps=5", "data.val_set_size=0", "train.output_dir="+filepath.Join(dir, "run"))
+	if err != nil {
+		return 0, err
+	}
+	defer run.Close()
+	fastest := math.Inf(1)
+	_, err = run.Train(ctx, false, func(e train.Event) {
+		if e.Step > 0 && e.Seconds > 0 {
+			fastest = min(fastest, e.Seconds)
+		}
+	})
+	return max(1, int(budget.Seconds()/fastest)), err
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

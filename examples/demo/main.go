@@ -56,7 +56,7 @@ func demo(ctx context.Context, out, device string, fresh, methods bool) error {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(base, "config.json")); err == nil {
-		fmt.Printf("the base is in %s already\n", base)
+		fmt.Printf("the base is in %s already; -fresh pretrains it again\n", base)
 	} else if err := pretrain(ctx, sources, base); err != nil {
 		return err
 	}

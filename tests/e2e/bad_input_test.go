@@ -43,6 +43,7 @@ func TestBadInput(t *testing.T) {
 			set("t.jinja", `{% for m in messages | reverse %}{{ m.content }}{% endfor %}`)(t, dir)
 		}, train("data.template=t.jinja", "data.val_set_size=0"), 65, `template`},
 		{"truncated weights", weights(func(b []byte) []byte { return b[:len(b)/2] }), train(), 65, `model.safetensors`},
+		{"weights cut within their header", weights(func(b []byte) []byte { return b[:12] }), train(), 65, `model.safetensors`},
 		{"hostile header", weights(func(b []byte) []byte {
 			binary.LittleEndian.PutUint64(b, math.MaxUint64/2)
 			return b
@@ -78,6 +79,7 @@ func TestBadInput(t *testing.T) {
 		{"base quantised by another scheme", quantised(`{"quant_method": "gptq", "bits": 4, "group_size": 128}`), train(), 65, `config.json.*gptq`},
 		{"base of another four-bit type", quantised(`{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}`), train(), 65, `config.json.*fp4`},
 		{"base of eight bits", quantised(`{"quant_method": "bitsandbytes", "load_in_8bit": true}`), train(), 65, `config.json.*8`},
+		{"adapter for another base to go on from", nil, train("model.path=other", "method.init_from=good/adapter"), 65, `good/adapter|adapter_model.safetensors`},
 		{"merge onto another base", nil, []string{"merge", "--model", "other", "--adapter", "good/adapter", "--out", "merged"}, 65, `good/adapter|adapter_model.safetensors`},
 		{"merge over something", nil, []string{"merge", "--model", "base", "--adapter", "good/adapter", "--out", "good"}, 74, `good already exists`},
 		{"no such command", nil, []string{"trian"}, 2, `trian`},
