@@ -247,7 +247,11 @@ func answers(ctx context.Context, base, adapter, device string, tasks []task) ([
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, strings.TrimSpace(done[0].Text))
+		text := strings.TrimSpace(done[0].Text)
+		if text == "" {
+			text = "(an empty line)"
+		}
+		all = append(all, text)
 	}
 	return all, nil
 }
