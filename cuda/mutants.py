@@ -52,7 +52,6 @@ MUTANTS = [
     ("slots", "linear recorded", "a slot is filled while it is read", [("    if (!c->slots[i].used) return nullptr;\n", "    return nullptr;\n")]),
     ("slots", "linear recorded", "a product does not wait for its weights",
      [("return check(cudaStreamWaitEvent(c->stream, c->slots[slot.number].filled, 0), \"wait for decoded weights\");", "return nullptr;")]),
-    ("nf4_quantize", "linear recorded", "decoded before the codes are written", [("    return weights_written(c);", "    return nullptr;")]),
     ("dropout", "dropout", "the mask of another site", [("{uint32_t(element / 4), site,", "{uint32_t(element / 4), site + 1,")]),
     ("optimizer", "adamw_bf16", "rounded to nearest", [("if (is_finite(now)) *p = ", "if (false) *p = ")]),
     ("optimizer", "adamw_bf16", "the bits of a neighbour", [("V == 1 ? int(i % 4) : k], s, h)", "V == 1 ? int((i + 1) % 4) : 3 - k], s, h)")]),
