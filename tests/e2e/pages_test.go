@@ -27,7 +27,7 @@ var (
 func TestPages(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/methods/*.md")
 	require.NoError(t, err)
-	require.Len(t, pages, 5)
+	require.Len(t, pages, 6)
 	for _, page := range append(pages, "../../docs/adapters.md") {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			dir := workplace(t)
