@@ -45,7 +45,7 @@ MUTANTS = [
     ("gemm_mma", "linear", "shared memory one element short", [("dim3(kThreads), kSharedBytes, c->stream", "dim3(kThreads), kSharedBytes - 2, c->stream")]),
     ("gemm_wgmma", "linear bf16", "wrong phase when waiting for full", [("mbarrier_wait(full + slot, round & 1)", "mbarrier_wait(full + slot, (round & 1) ^ 1)")]),
     ("gemm_wgmma", "linear bf16", "no final wgmma wait", [("    wgmma_wait<0>();\n", "")]),
-    ("gemm_wgmma", "linear bf16", "low-rank tail multiplies W", [("tail ? &b : &w", "&w")]),
+    ("gemm_wgmma", "linear bf16", "low-rank tail multiplies W", [("if (!Across) tma_load_2d(b_tile, tail ? &b : &w,", "if (!Across) tma_load_2d(b_tile, &w,")]),
     ("gemm_wgmma", "linear_backward dx bf16", "the next rows of the contraction at the wrong stride", [("step * (Across ? 128 : 2)", "step * (Across ? 64 : 2)")]),
     ("gemm_wgmma", "linear_backward dx bf16", "boxes of columns in the wrong place", [("wgmma_descriptor_across(b_tile, sizeof(bf16) * kBox * kTileK)", "wgmma_descriptor_across(b_tile, sizeof(bf16) * kBox * kBox / 2)")]),
     ("linear", "linear f32", "the scale is forgotten", [("        g.alpha = p.scale;\n        into(&g, p.xa, false);", "        into(&g, p.xa, false);")]),
