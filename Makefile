@@ -12,8 +12,8 @@ build: ## bin/graft
 
 test: ## every test that needs no GPU; nvcc over the kernels and a PJRT plugin where pip can fetch them
 	$(GO) vet ./...
-	$(GO) test ./...
-	cd tests/link && $(GO) test ./...
+	$(GO) test -timeout 30m ./...
+	cd tests/link && $(GO) test -timeout 30m ./...
 	$(MAKE) -C cuda -j2 test-table
 	$(MAKE) -C cuda -j2 test-step
 	$(MAKE) -C cuda -j2 test-quick
@@ -34,7 +34,7 @@ $(PJRT_PLUGIN):
 	cd .cache/pjrt && python3 -m zipfile -e $(PJRT_WHEEL) unpacked && mv unpacked/xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so . && rm -r unpacked $(PJRT_WHEEL)
 
 test-pjrt: $(PJRT_PLUGIN) ## the operation table, training and generation on that plugin
-	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity ./examples/demo
+	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -timeout 40m -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity ./examples/demo
 
 check: ## formatting, module files, builds without cgo
 	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }
