@@ -137,7 +137,6 @@ backward(LoraBackward p, int rank, bool dy_aligned, float* ds_parts, float* db_p
     for (int q = 0; q < kStages - 1; ++q) load(q);
     float ds[Tiles][N][4] = {};
     for (int tile = 0; tile < col_tiles; ++tile) {
-        __syncthreads();  // b_tile is no longer read
         for (int i = threadIdx.x; i < 64 * R; i += kBlock) {
             const int64_t col = col0 + tile * 64 + i / R;
             b_tile[i / R * (R + 8) + i % R] = col < p.out && i % R < rank ? b[col * p.b.pitch + i % R] : __ushort_as_bfloat16(0);

@@ -146,6 +146,7 @@ void attention_cases() {
         check({"causal, packed", type, {0, 5, 5, 38, 70}, {}, 2, 2, 16, 0, 0, 0, true});
         check({"both ways, one token", type, {0, 1, 20}, {}, 2, 1, 24, 0, 0, 0, false});
         check({"grouped, window, prefix, cap", type, {0, 40, 53}, {}, 4, 2, 8, 35, 6, 3.0, true});
+        check({"window, three tiles", type, {0, 130}, {}, 2, 1, 16, 0, 2, 0, true});
         check({"cache", type, {0, 1, 4}, {3, 40, 50, 3}, 2, 1, 32, 0, 0, 0, true});
         check({"dim 96", type, {0, 50}, {}, 1, 1, 96, 0, 0, 0, true});
         check({"long cache", type, {0, 1, 2}, {0, 270, 9, 40}, 3, 1, 128, 4, 0, 0, true});

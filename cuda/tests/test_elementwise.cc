@@ -123,7 +123,7 @@ void norm(int32_t type, int64_t rows, int64_t cols, bool with_residual, bool uni
                   a.unit_offset = unit_offset;
                   if (with_residual) {
                       a.residual = r.put(residual);
-                      a.sum = a.x;  // in place
+                      a.sum = type == GRAFT_BF16 ? r.tensor(type, rows, cols) : a.x;  // in place, and not
                   }
                   r.check(api().rms_norm(r.context(), &a));
                   r.get(a.y, out);

@@ -8,7 +8,7 @@ using Values = std::vector<double>;
 
 void cross_entropy(int32_t type, int64_t vocab, int64_t h, int64_t chunk, double cap, int64_t workspace, double smoothing = 0, double z_loss = 0) {
     const int64_t tokens = 9;
-    const std::vector<int> rows = {1, 3, 4, 8, 0, 0}, targets = {2, 0, int(vocab) - 1, 1, 0, 0};
+    const std::vector<int> rows = {1, 3, 4, 8, 1, 4}, targets = {2, 0, int(vocab) - 1, 1, 0, 0};
     const Values weights = {1, 0.5, 1, 2, 0, 0};
     const int64_t n = int64_t(rows.size());
     const Array x = normal(type, tokens, h, 1), w = normal(type, vocab, h, 2), before = normal(GRAFT_F32, vocab, h, 3);
