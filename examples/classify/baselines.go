@@ -103,6 +103,7 @@ func logistic(all parts) (onTest float64) {
 		for w := range v {
 			v[w] /= math.Sqrt(length)
 		}
+		v[""] = 1
 		return v
 	}
 	best := -1.0
@@ -127,11 +128,10 @@ func counts(e example) map[string]float64 {
 // bias, which has no penalty.
 func softmax(training []example, vector func(example) map[string]float64, c float64) map[string][]float64 {
 	const steps, rate, momentum = 400, 2.0, 0.9
-	weights, speed := map[string][]float64{"": make([]float64, len(packages))}, map[string][]float64{}
+	weights, speed := map[string][]float64{}, map[string][]float64{}
 	var rows []map[string]float64
 	for _, e := range training {
 		v := vector(e)
-		v[""] = 1
 		for w := range v {
 			if weights[w] == nil {
 				weights[w] = make([]float64, len(packages))
@@ -192,7 +192,6 @@ func accuracy(weights map[string][]float64, of []example, vector func(example) m
 	right := 0
 	for _, e := range of {
 		v := vector(e)
-		v[""] = 1
 		z := scores(weights, v)
 		if packages[slices.Index(z, slices.Max(z))] == e.Label {
 			right++

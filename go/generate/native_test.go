@@ -88,9 +88,7 @@ func TestCPURepeats(t *testing.T) {
 }
 
 // A row among others with other adapters has the bits on the CPU that it has
-// among rows of the same length without any, as long as no step reads a single
-// token: that one goes another way through the matrices, to the same sums in
-// float32 but for rounding.
+// among rows that all have its own.
 func TestCPUAdapterByRow(t *testing.T) {
 	ctx := context.Background()
 	for _, types := range []nn.Types{nn.Float32, nn.BFloat} {
