@@ -21,18 +21,22 @@ func BF16ToFloat(h uint16) float32 { return math.Float32frombits(uint32(h) << 16
 // Encode gives the bytes of a tensor of a floating-point type, rounded to
 // nearest even.
 func Encode(t DType, values []float32) []byte {
-	b := make([]byte, 0, int64(len(values))*t.Size())
-	for _, v := range values {
-		switch t {
-		case F32:
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-		case BF16:
-			b = binary.LittleEndian.AppendUint16(b, FloatToBF16(v))
-		case F64:
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(v)))
-		default:
-			panic(fmt.Sprintf("bindings: %s is no floating-point type", t))
+	b := make([]byte, int64(len(values))*t.Size())
+	switch t {
+	case F32:
+		for i, v := range values {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
 		}
+	case BF16:
+		for i, v := range values {
+			binary.LittleEndian.PutUint16(b[2*i:], FloatToBF16(v))
+		}
+	case F64:
+		for i, v := range values {
+			binary.LittleEndian.PutUint64(b[8*i:], math.Float64bits(float64(v)))
+		}
+	default:
+		panic(fmt.Sprintf("bindings: %s is no floating-point type", t))
 	}
 	return b
 }

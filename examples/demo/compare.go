@@ -24,8 +24,8 @@ func compare(ctx context.Context, s *sources, base, out string) error {
 	run := fmt.Sprintf(`
 model: {path: %q, dtype: bf16}
 data: {train: %q, val_set_size: 100, max_seq_length: %d, on_overflow: drop}
-train: {num_epochs: 3, max_steps: 150, micro_batch_size: 4, gradient_accumulation_steps: 1, output_dir: %q}
-eval: {every: 50}
+train: {num_epochs: 4, max_steps: 600, micro_batch_size: 4, gradient_accumulation_steps: 1, output_dir: %q}
+eval: {every: 150}
 log: {tensorboard: false}
 `, base, data, recipe.Sequence/2, out)
 	load := func(method string) (*config.Config, error) {

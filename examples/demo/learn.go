@@ -24,17 +24,17 @@ var recipe = struct {
 	Vocab, Steps, Sequence int
 }{`{
   "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
-  "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6,
-  "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 4096,
+  "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4,
+  "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 2048,
   "max_position_embeddings": 512, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
   "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 0, "torch_dtype": "float32"
 }
-`, 4096, 1500, 256}
+`, 2048, 6000, 256}
 
 const end = "<|endoftext|>"
 
 // pretrain makes the base: a tokenizer, random weights, and full training on
-// the source.
+// the declarations.
 func pretrain(ctx context.Context, s *sources, base string) error {
 	work, err := os.MkdirTemp("", "graft-demo-")
 	if err != nil {
@@ -42,7 +42,7 @@ func pretrain(ctx context.Context, s *sources, base string) error {
 	}
 	defer os.RemoveAll(work)
 	began := time.Now()
-	t, err := tokenizer.TrainBPE(ctx, slices.Values(s.texts[:len(s.texts)/4]), tokenizer.TrainOptions{VocabSize: recipe.Vocab, SpecialTokens: []string{end}})
+	t, err := tokenizer.TrainBPE(ctx, slices.Values(s.texts), tokenizer.TrainOptions{VocabSize: recipe.Vocab, SpecialTokens: []string{end}})
 	if err != nil {
 		return err
 	}
@@ -74,12 +74,12 @@ func pretrain(ctx context.Context, s *sources, base string) error {
 	if err := writeLines(data, records); err != nil {
 		return err
 	}
-	fmt.Printf("pretraining a base on %d pieces of source\n", len(records))
+	fmt.Printf("pretraining a base on %d pieces of them\n", len(records))
 	run := fmt.Sprintf(`
 model: {path: %q, dtype: bf16}
 method: {type: full}
 data: {train: %q, max_seq_length: %d, on_overflow: truncate}
-train: {max_steps: %d, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
+train: {max_steps: %d, micro_batch_size: 2, gradient_accumulation_steps: 1, output_dir: %q}
 optim: {learning_rate: 2e-3, warmup_ratio: 0.05, betas: [0.9, 0.95]}
 checkpoint: {every: 0}
 `, random, data, recipe.Sequence, recipe.Steps, filepath.Join(work, "run"))
@@ -118,7 +118,7 @@ device: %q
 model: {path: %q, dtype: bf16}
 method: {type: lora, r: 16, lora_alpha: 32}
 data: {train: %q, val_set_size: 200, max_seq_length: %d, on_overflow: drop}
-train: {num_epochs: 3, micro_batch_size: 8, gradient_accumulation_steps: 1, output_dir: %q}
+train: {num_epochs: 4, micro_batch_size: 4, gradient_accumulation_steps: 1, output_dir: %q}
 optim: {learning_rate: 2e-3}
 eval: {every: 0}
 `, device, base, data, recipe.Sequence, out)

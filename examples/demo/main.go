@@ -2,8 +2,8 @@
 // text that every Go user has, the Go standard library, in a few minutes on two
 // cores and with no download.
 //
-//  1. It trains a tokenizer on the source below GOROOT.
-//  2. It pretrains a small Llama-type base on that source (kept in the user's
+//  1. It trains a tokenizer on the declarations below GOROOT and their documentation.
+//  2. It pretrains a small Llama-type base on these (kept in the user's
 //     cache, so a second run skips this).
 //  3. It derives a task with real answers: the signature of a function is the
 //     prompt, the first sentence of its documentation the completion.

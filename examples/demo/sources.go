@@ -74,25 +74,29 @@ func readSources(ctx context.Context) (*sources, error) {
 	return s, ctx.Err()
 }
 
-// add takes the text of a file, without its licence, and its functions.
+// add takes the declarations of a file with their documentation, without the
+// bodies of functions, and the tasks that they make.
 func (s *sources) add(text string) {
-	if i := strings.Index(text, "\npackage "); i >= 0 {
-		s.texts = append(s.texts, text[i+1:])
-		s.bytes += len(text) - i - 1
-	}
-	s.files++
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, "", text, parser.ParseComments)
 	if err != nil {
 		return
 	}
+	s.files++
+	var declared bytes.Buffer
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)
+		if ok {
+			f.Body = nil
+		}
+		if printer.Fprint(&declared, set, d) == nil {
+			declared.WriteString("\n\n")
+		}
 		if !ok || f.Doc == nil || !f.Name.IsExported() {
 			continue
 		}
 		sentence := new(doc.Package).Synopsis(f.Doc.Text())
-		f.Doc, f.Body = nil, nil
+		f.Doc = nil
 		var signature bytes.Buffer
 		if printer.Fprint(&signature, set, f) != nil || !strings.HasPrefix(sentence, f.Name.Name+" ") {
 			continue
@@ -102,6 +106,8 @@ func (s *sources) add(text string) {
 			s.tasks = append(s.tasks, task{line + "\n// ", sentence + "\n"})
 		}
 	}
+	s.texts = append(s.texts, declared.String())
+	s.bytes += declared.Len()
 }
 
 // key tells bases of different sources apart.
