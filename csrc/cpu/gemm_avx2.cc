@@ -137,7 +137,7 @@ GRAFT_AVX2 void row(const Tile (&t)[kRowPanels]) {
 
 }  // namespace
 
-extern const Kernels kAVX2 = {GRAFT_F32, 6, 16, GRAFT_TILES(false), GRAFT_TILES(true), row, pack_a_avx2, pack_b_avx2};
+extern const Kernels kAVX2 = {GRAFT_F32, 6, 16, GRAFT_TILES(false), GRAFT_TILES(true), row, pack_a_avx2, pack_b_avx2, pack_b_block_avx2};
 
 #undef GRAFT_TILES
 

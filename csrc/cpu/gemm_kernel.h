@@ -36,7 +36,7 @@ struct Source {
     int64_t outer;        // rows of A, columns of C for B
 };
 
-constexpr int kRowPanels = 4;
+constexpr int kRowPanels = 4, kBlockPanels = 4;
 
 struct Kernels {
     graft_dtype unit;  // f32, or bf16: two to a unit
@@ -49,6 +49,9 @@ struct Kernels {
     void (*pack_a)(uint32_t* dst, const Source&, int64_t i0, int rows, int64_t u0, int64_t u1);
     // Packs columns [j0, j0+nr) of B, units [u0, u1), to [units][nr].
     void (*pack_b)(uint32_t* dst, const Source&, int64_t j0, int64_t u0, int64_t u1);
+    // Packs kBlockPanels panels, pitch units apart, where that is cheaper than one by one; false if it is not, and null
+    // where it never is.
+    bool (*pack_b_block)(uint32_t* dst, int64_t pitch, const Source&, int64_t j0, int64_t u0, int64_t u1);
 };
 
 extern const Kernels kPortable;  // f32 units, for both types
