@@ -233,27 +233,28 @@ void Product::multiply(const Part& p) {
             t.load_partial = begin > 0;
             t.finish = end == units;
             const int64_t share_bytes = t.units * k.nr * 4 / std::max<int64_t>(1, n_micro) / 64 * 64;
-            const auto tile = [&](int64_t j, int64_t q) {
+            const RowPitch pitch = {k.nr * depth, k.nr * tail_units, (one_slab ? n_micro : micro) * k.mr * k.nr};
+            const auto tile = [&](int64_t j, int64_t q, int64_t columns) -> const Tile& {
                 const int64_t jj = j - p.cols.begin, i = q * k.mr;
-                t.b = p.b_block + (jj * depth + begin - p.u0) * k.nr;
-                t.tail_b = p.b_tail + jj * k.nr * tail_units;
-                t.cols = int(std::min<int64_t>(k.nr, g.n - j * k.nr));
+                t.b = p.b_block + jj * pitch.b + (begin - p.u0) * k.nr;
+                t.tail_b = p.b_tail + jj * pitch.tail;
+                t.cols = int(std::min(columns, g.n - j * k.nr));
                 t.bias = bias ? bias + j * k.nr : nullptr;
                 t.a = a_direct ? static_cast<const uint32_t*>(g.a.p) + (p.i0 + i) * t.lda + begin
                                : a_panel(p.a_slab, p.rows, begin - p.u0, t.units, i);
                 t.tail_a = p.a_tail + i * tail_units;
                 t.prefetch = reinterpret_cast<const char*>(t.b + depth * k.nr) + (q - block.begin) * share_bytes;
-                t.partial = p.sums + (one_slab ? jj * n_micro + q - block.begin : jj * micro + q) * k.mr * k.nr;
+                t.partial = p.sums + jj * pitch.partial + (one_slab ? q - block.begin : q) * k.mr * k.nr;
                 t.c = static_cast<char*>(g.c) + ((p.i0 + i) * g.ldc + j * k.nr) * (t.c_bf16 ? 2 : 4);
                 return t;
             };
             int64_t j = p.cols.begin;
             for (; k.row && p.rows == 1 && j + kRowPanels <= p.cols.end; j += kRowPanels)
-                k.row({tile(j, 0), tile(j + 1, 0), tile(j + 2, 0), tile(j + 3, 0)});
+                k.row(tile(j, 0, kRowPanels * k.nr), pitch);
             for (; j < p.cols.end; j++)
                 for (int64_t q = block.begin; q < block.end; q++) {
                     const int count = int(std::min<int64_t>(k.mr, p.rows - q * k.mr));
-                    (a_direct ? k.tile_direct : k.tile)[count](tile(j, q));
+                    (a_direct ? k.tile_direct : k.tile)[count](tile(j, q, k.nr));
                 }
         }
     }
