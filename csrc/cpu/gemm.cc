@@ -3,7 +3,7 @@
 //   chunk of rows of C
 //     group of columns of C                            several only where partial sums of a deep contraction pile up
 //       slab of the contraction (8192 bytes a row)     all threads pack A together, barrier
-//         block of columns of C                        a thread's own; B is packed here
+//         block of columns of C                        a thread's own; B is packed here, NF4 for few rows a slice at a time
 //           block of rows of C
 //             slice of the contraction                 B slice of one panel fits L1, A block fits L2
 //               panel of B, micro-panel of A: one register tile
@@ -29,6 +29,7 @@ constexpr int64_t kDirectCols = 8192;
 constexpr int64_t kBlockRows = 96;
 constexpr int64_t kBlockCols = 512;
 constexpr int64_t kFewRows = 16;  // up to here a panel of B is used soon after it is packed, while it is in L1 or L2
+constexpr int64_t kFewDepth = 64;  // NF4, of which little is read: a few units of four panels fit L1 when decoded
 constexpr int64_t kStreamBytes = int64_t(24) << 20;  // larger results bypass the cache
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -38,7 +39,7 @@ struct Product {
     const Kernels& k;
     Pool& pool;
     Source a, b;
-    int64_t units, tail_units = 0, slab, slice, panels, chunk, group, block;
+    int64_t units, tail_units = 0, slab, depth, slice, panels, chunk, group, block;
     int64_t shared_units, private_units;
     uint32_t *shared = nullptr, *owned = nullptr;
     const float* bias = nullptr;
@@ -62,6 +63,8 @@ struct Product {
     }
     void pack_a_share(uint32_t* to, int64_t i0, int64_t rows, int64_t u0, int64_t u1, Range share);
     void pack_a_tails(uint32_t* to, int64_t i0, int64_t rows, Range share);
+    void pack_b(uint32_t* to, Range cols, int64_t u0, int64_t u1);
+    void fetch_b(int64_t panel, int64_t u) const;
     void pack_b_tails(uint32_t* to, Range cols);
     void slices(int64_t u0, int64_t u1, int64_t s, int64_t* begin, int64_t* end) const {
         *begin = std::min(u0 + s * slice, u1);
@@ -75,10 +78,12 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     units = units_of(k.unit, g.k);
     for (int64_t i = 0; i < g.num_tails; i++) tail_units += units_of(k.unit, g.tails[i].r);
     panels = ceil_div(g.n, k.nr);
-    const bool deep = units > kSlabUnits;
+    const bool few = k.row && g.b.storage == GRAFT_U8 && g.m <= kFewRows && units * g.m <= kPackedUnits;
+    const bool deep = units > kSlabUnits && !few;
     slab = deep ? kDeepSlabUnits : units;
-    const int64_t count = ceil_div(slab, kSliceBytes / 4 / k.nr);
-    slice = count ? ceil_div(ceil_div(slab, count), 32) * 32 : 32;
+    depth = few ? std::min(units, kFewDepth) : slab;
+    const int64_t count = ceil_div(depth, kSliceBytes / 4 / k.nr);
+    slice = count ? ceil_div(ceil_div(depth, count), 32) * 32 : 32;
     const int t = pool.threads();
     split_columns = panels >= 8 * t || panels % t == 0;
     const int64_t size = g.c_type == GRAFT_BF16 ? 2 : 4, width = k.unit == GRAFT_BF16 ? 2 : 4;
@@ -98,7 +103,7 @@ Product::Product(const Gemm& g_, const Kernels& k_, Pool& pool_) : g(g_), k(k_),
     const int64_t partial_rows = deep ? chunk : std::min(chunk, kBlockRows);
     const int64_t partial = (deep ? group : block) * k.nr * (partial_rows + k.mr);
     shared_units = ceil_div(chunk * (slab + tail_units), 16) * 16;
-    private_units = ceil_div(block * k.nr * (slab + tail_units) + partial, 16) * 16;
+    private_units = ceil_div(block * k.nr * (depth + tail_units) + partial, 16) * 16;
 }
 
 // When the contraction is strided (COLS), a cache line of A belongs to several micro-panels and rows may be a power of
@@ -129,6 +134,25 @@ void Product::pack_a_tails(uint32_t* to, int64_t i0, int64_t rows, Range share) 
     }
 }
 
+// NF4 rows to L2, half a line of each: those of the panel two slices on, at the end of its rows those of the next block.
+// So many short streams no core guesses by itself.
+void Product::fetch_b(int64_t panel, int64_t u) const {
+    if ((u += 2 * depth) >= units) u -= units, panel += kRowPanels;
+    const int64_t end = std::min((panel + 1) * k.nr, g.n);
+    for (int64_t i = panel * k.nr; i < end; i++) __builtin_prefetch(static_cast<const char*>(g.b.p) + (i * g.b.ld + u) / 2, 0, 2);
+}
+
+void Product::pack_b(uint32_t* to, Range cols, int64_t u0, int64_t u1) {
+    const int64_t pitch = k.nr * depth;
+    for (int64_t p = cols.begin, done; p < cols.end; p += done, to += done * pitch) {
+        done = kBlockPanels;
+        if (k.pack_b_block && p + done <= cols.end && k.pack_b_block(to, pitch, b, p * k.nr, u0, u1)) continue;
+        done = 1;
+        if (depth < slab && g.b.form == kRows) fetch_b(p, u0);
+        k.pack_b(to, b, p * k.nr, u0, u1);
+    }
+}
+
 void Product::pack_b_tails(uint32_t* to, Range cols) {
     for (int64_t p = cols.begin; p < cols.end; p++)
         for (const Tail* t = g.tails; t < g.tails + g.num_tails; t++) {
@@ -147,7 +171,7 @@ void Product::operator()(int thread, int threads) {
     uint32_t* a_slab = shared;
     uint32_t* a_tail = a_slab + chunk * slab;
     uint32_t* b_block = owned + thread * private_units;
-    uint32_t* b_tail = b_block + block * k.nr * slab;
+    uint32_t* b_tail = b_block + block * k.nr * depth;
     // Partial sums lie tile after tile: rows a power of two apart would fight for the same sets of L1.
     float* partial = reinterpret_cast<float*>(b_tail + block * k.nr * tail_units);
     bool first = true;
@@ -169,11 +193,15 @@ void Product::operator()(int thread, int threads) {
 
             for (int64_t jb = cols.begin; jb < cols.end; jb += block) {
                 const Range panel = {jb, std::min(jb + block, cols.end)};
-                for (int64_t j = panel.begin; j < panel.end; j++)
-                    k.pack_b(b_block + (j - jb) * k.nr * slab, b, j * k.nr, u0, u1);
                 if (u1 == units) pack_b_tails(b_tail, panel);
                 float* sums = one_slab ? partial : partial + (jb - cols.begin) * micro * k.mr * k.nr;
-                multiply({i0, rows, u0, u1, mine, panel, a_slab, a_tail, b_block, b_tail, sums});
+                int64_t begin = u0;
+                do {
+                    const int64_t end = std::min(begin + depth, u1);
+                    pack_b(b_block, panel, begin, end);
+                    multiply({i0, rows, begin, end, mine, panel, a_slab + (begin - u0) * rows, a_tail, b_block, b_tail, sums});
+                    begin = end;
+                } while (begin < u1);
             }
             u0 = u1;
         } while (u0 < units);
@@ -205,27 +233,28 @@ void Product::multiply(const Part& p) {
             t.load_partial = begin > 0;
             t.finish = end == units;
             const int64_t share_bytes = t.units * k.nr * 4 / std::max<int64_t>(1, n_micro) / 64 * 64;
-            const auto tile = [&](int64_t j, int64_t q) {
+            const RowPitch pitch = {k.nr * depth, k.nr * tail_units, (one_slab ? n_micro : micro) * k.mr * k.nr};
+            const auto tile = [&](int64_t j, int64_t q, int64_t columns) -> const Tile& {
                 const int64_t jj = j - p.cols.begin, i = q * k.mr;
-                t.b = p.b_block + (jj * slab + begin - p.u0) * k.nr;
-                t.tail_b = p.b_tail + jj * k.nr * tail_units;
-                t.cols = int(std::min<int64_t>(k.nr, g.n - j * k.nr));
+                t.b = p.b_block + jj * pitch.b + (begin - p.u0) * k.nr;
+                t.tail_b = p.b_tail + jj * pitch.tail;
+                t.cols = int(std::min(columns, g.n - j * k.nr));
                 t.bias = bias ? bias + j * k.nr : nullptr;
                 t.a = a_direct ? static_cast<const uint32_t*>(g.a.p) + (p.i0 + i) * t.lda + begin
                                : a_panel(p.a_slab, p.rows, begin - p.u0, t.units, i);
                 t.tail_a = p.a_tail + i * tail_units;
-                t.prefetch = reinterpret_cast<const char*>(t.b + slab * k.nr) + (q - block.begin) * share_bytes;
-                t.partial = p.sums + (one_slab ? jj * n_micro + q - block.begin : jj * micro + q) * k.mr * k.nr;
+                t.prefetch = reinterpret_cast<const char*>(t.b + depth * k.nr) + (q - block.begin) * share_bytes;
+                t.partial = p.sums + jj * pitch.partial + (one_slab ? q - block.begin : q) * k.mr * k.nr;
                 t.c = static_cast<char*>(g.c) + ((p.i0 + i) * g.ldc + j * k.nr) * (t.c_bf16 ? 2 : 4);
                 return t;
             };
             int64_t j = p.cols.begin;
             for (; k.row && p.rows == 1 && j + kRowPanels <= p.cols.end; j += kRowPanels)
-                k.row({tile(j, 0), tile(j + 1, 0), tile(j + 2, 0), tile(j + 3, 0)});
+                k.row(tile(j, 0, kRowPanels * k.nr), pitch);
             for (; j < p.cols.end; j++)
                 for (int64_t q = block.begin; q < block.end; q++) {
                     const int count = int(std::min<int64_t>(k.mr, p.rows - q * k.mr));
-                    (a_direct ? k.tile_direct : k.tile)[count](tile(j, q));
+                    (a_direct ? k.tile_direct : k.tile)[count](tile(j, q, k.nr));
                 }
         }
     }

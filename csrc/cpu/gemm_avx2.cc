@@ -108,28 +108,43 @@ template <int MR, bool DIRECT> GRAFT_AVX2 void tile(const Tile& t) {
 }
 
 // One row against four panels: eight chains of multiply-adds, where the two of a panel would wait for themselves.
-GRAFT_AVX2 GRAFT_INLINE void contract_row(__m256 (&acc)[kRowPanels][2], const uint32_t* a, const uint32_t* const (&b)[kRowPanels], int64_t units) {
-    for (int64_t u = 0; u < units; u++) {
+GRAFT_AVX2 GRAFT_INLINE void contract_row(__m256 (&acc)[kRowPanels][2], const uint32_t* a, const uint32_t* b, int64_t pitch, int64_t units) {
+    const float* w = reinterpret_cast<const float*>(b);
+    for (int64_t u = 0; u < units; u++, w += 16) {
         const __m256 x = _mm256_broadcast_ss(reinterpret_cast<const float*>(a) + u);
 #pragma GCC unroll 4
         for (int j = 0; j < kRowPanels; j++) {
-            const float* w = reinterpret_cast<const float*>(b[j]) + 16 * u;
-            acc[j][0] = _mm256_fmadd_ps(x, _mm256_loadu_ps(w), acc[j][0]);
-            acc[j][1] = _mm256_fmadd_ps(x, _mm256_loadu_ps(w + 8), acc[j][1]);
+            acc[j][0] = _mm256_fmadd_ps(x, _mm256_loadu_ps(w + j * pitch), acc[j][0]);
+            acc[j][1] = _mm256_fmadd_ps(x, _mm256_loadu_ps(w + j * pitch + 8), acc[j][1]);
         }
     }
 }
 
-GRAFT_AVX2 void row(const Tile (&t)[kRowPanels]) {
-    __m256 acc[kRowPanels][2] = {};
-    if (t[0].load_partial)
-        for (int j = 0; j < kRowPanels; j++) acc[j][0] = _mm256_loadu_ps(t[j].partial), acc[j][1] = _mm256_loadu_ps(t[j].partial + 8);
-    contract_row(acc, t[0].a, {t[0].b, t[1].b, t[2].b, t[3].b}, t[0].units);
-    if (t[0].finish) contract_row(acc, t[0].tail_a, {t[0].tail_b, t[1].tail_b, t[2].tail_b, t[3].tail_b}, t[0].tail_units);
+GRAFT_AVX2 void row(const Tile& t, const RowPitch& pitch) {
+    __m256 acc[kRowPanels][2];
+#pragma GCC unroll 4
+    for (int j = 0; j < kRowPanels; j++) {  // not unrolled, the sums would live in memory
+        const float* p = t.partial + j * pitch.partial;
+        acc[j][0] = t.load_partial ? _mm256_loadu_ps(p) : _mm256_setzero_ps();
+        acc[j][1] = t.load_partial ? _mm256_loadu_ps(p + 8) : _mm256_setzero_ps();
+    }
+    contract_row(acc, t.a, t.b, pitch.b, t.units);
+    if (!t.finish) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kRowPanels; j++) {
+            float* p = t.partial + j * pitch.partial;
+            _mm256_storeu_ps(p, acc[j][0]), _mm256_storeu_ps(p + 8, acc[j][1]);
+        }
+        return;
+    }
+    contract_row(acc, t.tail_a, t.tail_b, pitch.tail, t.tail_units);
+    Tile panel = t;
+#pragma GCC unroll 4
     for (int j = 0; j < kRowPanels; j++) {
-        if (!t[j].finish) _mm256_storeu_ps(t[j].partial, acc[j][0]), _mm256_storeu_ps(t[j].partial + 8, acc[j][1]);
-        else if (t[j].c_bf16) write(t[j], static_cast<bf16*>(t[j].c), acc[j][0], acc[j][1]);
-        else write(t[j], static_cast<float*>(t[j].c), acc[j][0], acc[j][1]);
+        panel.cols = std::min(16, t.cols - 16 * j);
+        if (t.bias) panel.bias = t.bias + 16 * j;
+        if (t.c_bf16) write(panel, static_cast<bf16*>(t.c) + 16 * j, acc[j][0], acc[j][1]);
+        else write(panel, static_cast<float*>(t.c) + 16 * j, acc[j][0], acc[j][1]);
     }
 }
 
@@ -137,7 +152,7 @@ GRAFT_AVX2 void row(const Tile (&t)[kRowPanels]) {
 
 }  // namespace
 
-extern const Kernels kAVX2 = {GRAFT_F32, 6, 16, GRAFT_TILES(false), GRAFT_TILES(true), row, pack_a_avx2, pack_b_avx2};
+extern const Kernels kAVX2 = {GRAFT_F32, 6, 16, GRAFT_TILES(false), GRAFT_TILES(true), row, pack_a_avx2, pack_b_avx2, pack_b_block_avx2};
 
 #undef GRAFT_TILES
 

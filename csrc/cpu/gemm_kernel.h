@@ -22,7 +22,7 @@ struct Tile {
     bool load_partial, finish;
     void* c;
     int64_t ldc;
-    int cols;  // valid columns, <= nr
+    int cols;  // valid columns, <= nr (of a row: of all panels)
     const float* bias;  // of these columns; may be null
     float alpha, beta;
     bool c_bf16, stream;  // stream: non-temporal stores
@@ -36,19 +36,28 @@ struct Source {
     int64_t outer;        // rows of A, columns of C for B
 };
 
-constexpr int kRowPanels = 4;
+constexpr int kRowPanels = 4, kBlockPanels = 4;
+
+// From one panel to the next, in units and sums.
+struct RowPitch {
+    int64_t b, tail, partial;
+};
 
 struct Kernels {
     graft_dtype unit;  // f32, or bf16: two to a unit
     int mr, nr;
     void (*tile[13])(const Tile&);         // by rows, 1..mr
     void (*tile_direct[13])(const Tile&);  // the same for lda != 0; null where there is none
-    // One row against as many panels; null where the tile of one row is as good.
-    void (*row)(const Tile (&)[kRowPanels]);
+    // One row against kRowPanels panels, of which the tile is the first; its columns are those of all of them. Null where
+    // the tile of one row is as good.
+    void (*row)(const Tile&, const RowPitch&);
     // Packs rows [i0, i0+rows) of A, units [u0, u1), to [units][rows].
     void (*pack_a)(uint32_t* dst, const Source&, int64_t i0, int rows, int64_t u0, int64_t u1);
     // Packs columns [j0, j0+nr) of B, units [u0, u1), to [units][nr].
     void (*pack_b)(uint32_t* dst, const Source&, int64_t j0, int64_t u0, int64_t u1);
+    // Packs kBlockPanels panels, pitch units apart, where that is cheaper than one by one; false if it is not, and null
+    // where it never is.
+    bool (*pack_b_block)(uint32_t* dst, int64_t pitch, const Source&, int64_t j0, int64_t u0, int64_t u1);
 };
 
 extern const Kernels kPortable;  // f32 units, for both types

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "gemm_kernel.h"
+#include "gemm_nf4_avx2.h"
 #include "gemm_pack.h"
 
 namespace graft::cpu {
@@ -208,44 +209,6 @@ GRAFT_AVX2 inline void pack_b_f32_rows_avx2(uint32_t* dst, const Source& b, int6
     if (u < u1) pack_b_from<From::f32>(dst, b, j0, 16, u, u1);
 }
 
-// The bytes of a block's weights as bf16: the lower of each in the first lane, the upper in the second.
-GRAFT_AVX2 GRAFT_INLINE __m256i nf4_bytes(float scale) {
-    const NF4Block b = nf4_block(scale, GRAFT_BF16);
-    const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(b.low), 16), high = _mm256_srli_epi32(_mm256_castps_si256(b.high), 16);
-    const __m256i weights = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
-    const __m256i bytes = _mm256_packus_epi16(_mm256_and_si256(weights, _mm256_set1_epi16(255)), _mm256_srli_epi16(weights, 8));
-    return _mm256_permute4x64_epi64(bytes, 0xd8);
-}
-
-// Sixteen rows of NF4, all there, as bf16, [u0, u1) whole half blocks: thirty-two codes are looked up at once.
-GRAFT_AVX2 inline void pack_b_nf4_bf16_rows_avx2(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
-    const int64_t row_bytes = b.contraction / 2, row_blocks = b.contraction / 64;
-    const uint8_t* codes = static_cast<const uint8_t*>(b.o.p) + j0 * row_bytes;
-    const __m256i nibble = _mm256_set1_epi8(15);
-    __m256i lower[8], upper[8];  // of two rows, a lane each
-    for (int64_t u = u0; u < u1; u += 16, dst += 256) {
-        if (u == u0 || u % 64 == 0)
-            for (int i = 0; i < 8; i++) {
-                const __m256i first = nf4_bytes(b.o.scales((j0 + kPairs[i][0]) * row_blocks + u / 64));
-                const __m256i second = nf4_bytes(b.o.scales((j0 + kPairs[i][1]) * row_blocks + u / 64));
-                lower[i] = _mm256_permute2x128_si256(first, second, 0x20);
-                upper[i] = _mm256_permute2x128_si256(first, second, 0x31);
-            }
-        __m256i r[2][8];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; i++) {
-            const auto* low = reinterpret_cast<const __m128i*>(codes + kPairs[i][0] * row_bytes + u / 2);
-            const auto* high = reinterpret_cast<const __m128i*>(codes + kPairs[i][1] * row_bytes + u / 2);
-            const __m256i pairs = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadl_epi64(low)), _mm_loadl_epi64(high), 1);
-            const __m256i code = _mm256_unpacklo_epi8(_mm256_and_si256(_mm256_srli_epi16(pairs, 4), nibble), _mm256_and_si256(pairs, nibble));
-            const __m256i l = _mm256_shuffle_epi8(lower[i], code), h = _mm256_shuffle_epi8(upper[i], code);
-            r[0][i] = _mm256_unpacklo_epi8(l, h), r[1][i] = _mm256_unpackhi_epi8(l, h);
-        }
-        store_transposed(dst, r[0]);
-        store_transposed(dst + 128, r[1]);
-    }
-}
-
 // Rows of a matrix are whole blocks of 64, and slices of a contraction begin at multiples of 32.
 GRAFT_AVX2 inline void pack_b_nf4_rows_avx2(uint32_t* dst, const Source& b, int64_t j0, int cols, int64_t u0, int64_t u1) {
     const int64_t row_bytes = b.contraction / 2, row_blocks = b.contraction / 64;
@@ -289,12 +252,18 @@ inline void pack_b_avx2(uint32_t* dst, const Source& b, int64_t j0, int64_t u0, 
     const bool all = cols == 16 && b.o.form == kRows;
     if (all && b.o.storage == GRAFT_BF16) return pack_b_bf16_rows_avx2(dst, b, j0, u0, u1);
     if (all && b.o.storage == GRAFT_F32 && b.type == GRAFT_F32) return pack_b_f32_rows_avx2(dst, b, j0, u0, u1);
-    if (all && b.o.storage == GRAFT_U8 && b.type == GRAFT_BF16 && (u1 - u0) % 16 == 0) return pack_b_nf4_bf16_rows_avx2(dst, b, j0, u0, u1);
+    if (all && b.o.storage == GRAFT_U8 && b.type == GRAFT_BF16 && u0 % 64 == 0 && u1 % 64 == 0) return pack_b_nf4_bf16_rows_avx2(dst, b, j0, u0, u1);
     if (b.o.storage == GRAFT_U8)
         return b.o.form == kRows ? pack_b_nf4_rows_avx2(dst, b, j0, cols, u0, u1) : pack_b_nf4_cols_avx2(dst, b, j0, u0, u1);
     if (b.o.storage == GRAFT_BF16) return pack_b_from<From::bf16>(dst, b, j0, cols, u0, u1);
     if (b.type == GRAFT_BF16) return pack_b_from<From::narrowed>(dst, b, j0, cols, u0, u1);
     pack_b_from<From::f32>(dst, b, j0, cols, u0, u1);
+}
+
+inline bool pack_b_block_avx2(uint32_t* dst, int64_t pitch, const Source& b, int64_t j0, int64_t u0, int64_t u1) {
+    if (b.o.storage != GRAFT_U8 || b.o.form != kCols || b.type != GRAFT_BF16 || j0 % 64) return false;
+    pack_b_nf4_bf16_cols_avx2(dst, pitch, b, j0, u0, u1);
+    return true;
 }
 
 }  // namespace graft::cpu

@@ -18,8 +18,12 @@ struct NF4Scales {
     // bitsandbytes does: the barrier keeps the compiler from fusing them.
     float operator()(int64_t block) const {
         if (absmax) return absmax[block];
-        float product = kSignedMap.value[codes[block]] * nested[block / 256];
+        float product = kSignedMap.value[codes[block]] * nested[uint64_t(block) / 256];
+#if defined(__x86_64__)
+        asm("" : "+x"(product));
+#else
         asm("" : "+m"(product));
+#endif
         return product + offset;
     }
 };

@@ -155,6 +155,48 @@ TEST_P(GemmTest, RowsDoNotDependOnTheirNumber) {
         }
 }
 
+// Rows of A with a single one pick the weights of NF4 as they were decoded: bf16(code * scale) or the product itself, to
+// the bit. Odd columns and contractions, few rows and many; a scale that is NaN, whatever its payload, stays one.
+TEST_P(GemmTest, NF4IsDecodedToTheBit) {
+    for (const auto& [form, n, k] : {std::tuple<Form, int64_t, int64_t>{kRows, 150, 192}, {kRows, 64, 64}, {kCols, 192, 77}, {kCols, 320, 130}}) {
+        const int64_t width = form == kRows ? k : n;
+        std::vector<uint8_t> codes(size_t(n * k / 2));
+        std::vector<float> absmax(size_t(n * k / 64));
+        std::mt19937 engine(8);
+        for (uint8_t& c : codes) c = uint8_t(engine());
+        for (float& s : absmax) s = std::normal_distribution<float>(0, 3)(engine);
+        const uint32_t nan = 0x7fffffff;
+        std::memcpy(&absmax[5], &nan, 4);
+        std::vector<float> want(size_t(n * k));  // [k][n]
+        std::vector<bool> unknown(static_cast<size_t>(n));
+        for (int64_t i = 0; i < k; i++)
+            for (int64_t j = 0; j < n; j++) {
+                const int64_t e = form == kRows ? j * k + i : i * n + j;
+                const uint8_t pair = codes[size_t(e / 2)];
+                const float w = cpu::kNF4Table[e % 2 ? pair & 15 : pair >> 4] * absmax[size_t(e / 64)];
+                want[size_t(i * n + j)] = type == GRAFT_BF16 ? cpu::widen(cpu::to_bf16(w)) : w;
+                if (w != w) unknown[size_t(j)] = true;
+            }
+        for (int64_t m : {k, std::min<int64_t>(k, 6), int64_t(1)}) {
+            Tensor ones(type, {m, k}), c(GRAFT_F32, {m, n});
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t l = 0; l < k; l++) ones.set(i * k + l, l == i);
+            cpu::Gemm g;
+            g.m = m, g.n = n, g.k = k, g.type = type, g.a = cpu::Operand::of(graft_tensor(ones), kRows);
+            g.b = {codes.data(), width, form, GRAFT_U8, {absmax.data()}};
+            g.c = graft_tensor(c).data, g.ldc = n;
+            graft_context context(2, isa, allocate_pages(kWorkspace), kWorkspace);
+            expect_ok(cpu::gemm(&context, g));
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t j = 0; j < n; j++) {
+                    const double got = c[i * n + j];
+                    ASSERT_TRUE(unknown[size_t(j)] ? got != got : got == double(want[size_t(i * n + j)]))
+                        << got << " for " << want[size_t(i * n + j)] << " at " << i << " " << j << " of " << m << " x " << n << ", form " << form;
+                }
+        }
+    }
+}
+
 // The signed dynamic map of bitsandbytes: the hash is of what functional.create_dynamic_map(signed=True) of release 0.50 gives.
 TEST(NF4, DynamicMapIsThatOfBitsAndBytes) {
     const float* map = cpu::kSignedMap.value;
