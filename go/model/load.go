@@ -115,12 +115,12 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, planned bindings.
 	}
 	total := int64(m.BaseLen())
 	var done int64
-	l := loading{dev: dev, room: newRoom(planned), buffer: make([]float32, chunk), step: func(n int) error {
+	l := newLoading(dev, planned, func(n int) error {
 		if done += int64(n); progress != nil {
 			progress(done, total)
 		}
 		return ctx.Err()
-	}}
+	})
 	for _, p := range m.base {
 		name, _, _ := m.lookup(s, p.Name)
 		read, err := Values(s, name)
@@ -165,6 +165,11 @@ type loading struct {
 	draw   func(dst bindings.Tensor) error // on the device, instead of values; may be nil
 	step   func(n int) error               // is told of each part
 	buffer []float32                       // chunk elements
+	raw    []byte                          // and their bytes
+}
+
+func newLoading(dev bindings.Device, planned bindings.Plan, step func(n int) error) loading {
+	return loading{dev: dev, room: newRoom(planned), step: step, buffer: make([]float32, chunk), raw: make([]byte, 4*chunk)}
 }
 
 func (l loading) read(dst []float32, first int) error {
@@ -186,7 +191,15 @@ func (l loading) put(dst bindings.Tensor, first int) error {
 	if err := l.read(values, first); err != nil {
 		return err
 	}
-	return Upload(l.dev, dst, values)
+	switch dst.DType {
+	case bindings.F32:
+		safetensors.F32ToBytes(l.raw, values)
+	case bindings.BF16:
+		safetensors.F32ToBF16(l.raw, values)
+	default:
+		return Upload(l.dev, dst, values)
+	}
+	return l.dev.Upload(dst, l.raw[:dst.Bytes()])
 }
 
 func (l loading) load(s Source, name string) error {

@@ -20,7 +20,7 @@ func (m *Model) Random(ctx context.Context, dev bindings.Device, planned binding
 	for i := range normal {
 		normal[i] = float32(r.NormFloat64() * 0.02)
 	}
-	l := loading{dev: dev, room: newRoom(planned), buffer: make([]float32, chunk), step: func(int) error { return ctx.Err() }}
+	l := newLoading(dev, planned, func(int) error { return ctx.Err() })
 	signs, err := newSigns(l, normal)
 	if err != nil {
 		return err
