@@ -72,6 +72,10 @@ type Program interface {
 	Close() error
 }
 
+// Runner is a device that also runs operations where they are issued, once, as
+// while weights are loaded: nothing is captured or compiled for them.
+type Runner interface{ Run(issue func(Ops)) error }
+
 // Profiler is a device that can time the operations of its programs, by name.
 type Profiler interface {
 	Profile(run func() error) (map[string]OpTime, error)

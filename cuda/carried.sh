@@ -5,7 +5,7 @@
 #   for every method, resuming on either device, a hundred steps twice, memory that is not there, one step under compute-sanitizer,
 #   and the time of a step.
 # SANITIZER names compute-sanitizer where it is not in the path; "none" leaves it out,
-# and says so. SHORT=1 takes ten steps for a hundred. PARTS chooses some of the parts.
+# and says so. SHORT=1 takes four steps for a hundred. PARTS chooses some of the parts.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 export GRAFT_CUDA_LIB="${GRAFT_CUDA_LIB:-$here/libgraft_cuda.so}"
@@ -33,7 +33,7 @@ for p in $parts; do
     case $p in
     table) part table "$here/optest.test" -test.timeout 9m -test.run 'TestCUDA$' ;;
     parity) part parity "$here/parity.test" -test.timeout 9m ;;
-    devices) step devices 'TestDevices$' ;;
+    devices) step devices TestDevices ;;
     readers) step readers 'TestReaders$' ;;
     hundred) step hundred 'TestHundredSteps$' ;;
     memory) step memory 'TestNoMemory$' ;;

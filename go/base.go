@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/chat"
 	"github.com/graftlm/graft/go/failure"
@@ -14,6 +13,7 @@ import (
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/tokenizer"
+	"github.com/graftlm/graft/go/train"
 )
 
 // Base is a model directory with what is read from it before its weights.
@@ -172,14 +172,14 @@ func Attach(m *model.Model, dir string, scale float64) (method.Method, map[strin
 	return how, values, err
 }
 
-// load reads the base onto a device and sets further values.
-func (b *Base) load(ctx context.Context, dev bindings.Device, m *model.Model, values map[string][]float32, progress func(done, total int64)) error {
-	if err := m.Load(ctx, dev, b.Files, progress); err != nil {
+// load reads the base onto the device of an engine and sets further values.
+func (b *Base) load(ctx context.Context, e *train.Engine, m *model.Model, values map[string][]float32, progress func(done, total int64)) error {
+	if err := m.Load(ctx, e.Device(), e.Planned(), b.Files, progress); err != nil {
 		return err
 	}
 	for _, p := range m.Params.All {
 		if v, ok := values[p.Name]; ok {
-			if err := model.Upload(dev, p.Value, v); err != nil {
+			if err := model.Upload(e.Device(), p.Value, v); err != nil {
 				return err
 			}
 		}

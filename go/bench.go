@@ -2,7 +2,6 @@ package graft
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -133,7 +132,7 @@ func BenchStep(ctx context.Context, o StepBench) (r StepTimes, err error) {
 		return r, err
 	}
 	defer e.Close()
-	if err := randomWeights(ctx, e.Device(), m); err != nil {
+	if err := m.Random(ctx, clocked.device, e.Planned()); err != nil {
 		return r, err
 	}
 	if err := e.Init(); err != nil {
@@ -227,61 +226,4 @@ func typesOf(dtype string, c model.Config) nn.Types {
 		return nn.Float32
 	}
 	return nn.BFloat
-}
-
-// randomWeights fills the base: norms with ones, matrices with normal numbers of
-// deviation 0.02, or codes and scales of such. A block of numbers is drawn once
-// and repeated, so that the time is that of the copies.
-func randomWeights(ctx context.Context, dev bindings.Device, m *model.Model) error {
-	r := rand.New(rand.NewPCG(3, 4))
-	normal, codes := make([]float32, 1<<20), make([]byte, 1<<20)
-	for i := range normal {
-		normal[i], codes[i] = float32(r.NormFloat64()*0.02), byte(r.Uint32())
-	}
-	fill := func(t bindings.Tensor, block []byte) error {
-		size := int(t.DType.Size())
-		for at := 0; at < t.Len(); {
-			n := min(t.Len()-at, len(block)/size)
-			if err := dev.Upload(t.View(at, n), block[:n*size]); err != nil {
-				return err
-			}
-			at += n
-		}
-		return ctx.Err()
-	}
-	constant := func(t bindings.Tensor, v float32) error {
-		values := make([]float32, t.Len())
-		for i := range values {
-			values[i] = v
-		}
-		return model.Upload(dev, t, values)
-	}
-	blocks := map[bindings.DType][]byte{}
-	for _, p := range m.Base() {
-		var err error
-		switch {
-		case p.Storage != nn.Dense:
-			err = fill(p.Value, codes)
-			if p.Absmax.DType == bindings.U8 && err == nil { // scales around 0.05: nested·code + offset
-				if err = fill(p.Absmax, codes); err == nil {
-					if err = constant(p.Nested, 0.01); err == nil {
-						err = constant(p.Offset, 0.05)
-					}
-				}
-			} else if err == nil {
-				err = constant(p.Absmax, 0.05)
-			}
-		case len(p.Shape) == 1:
-			err = constant(p.Value, 1)
-		default:
-			if blocks[p.Value.DType] == nil {
-				blocks[p.Value.DType] = bindings.Encode(p.Value.DType, normal)
-			}
-			err = fill(p.Value, blocks[p.Value.DType])
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
-		}
-	}
-	return nil
 }

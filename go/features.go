@@ -133,7 +133,7 @@ func (r *Run) features(ctx context.Context) (map[*data.Rows][]float32, error) {
 		return nil, err
 	}
 	defer e.Close()
-	if err := r.Base.load(ctx, e.Device(), x.job.Model, nil, r.progress("loading the base")); err != nil {
+	if err := r.Base.load(ctx, e, x.job.Model, nil, r.progress("loading the base")); err != nil {
 		return nil, err
 	}
 	for _, rows := range missing {

@@ -333,6 +333,10 @@ func bucketsOf(batches []data.MicroBatch) []nn.Bucket {
 	return all
 }
 
+// driverBytes is what a GPU's driver takes beside the plan when a run has begun:
+// for kernels as they are loaded, for the libraries of products, for graphs.
+const driverBytes = 512 << 20
+
 // limitOf is the bytes that a run may take, 0 if that is not known, and the
 // words that say so.
 func limitOf(c *config.Config, b bindings.Backend) (bytes int64, what string) {
@@ -340,7 +344,11 @@ func limitOf(c *config.Config, b bindings.Backend) (bytes int64, what string) {
 		return set, "memory.limit is"
 	}
 	if d, ok := b.(bindings.Describer); ok {
-		if x, err := d.Describe(); err == nil {
+		x, err := d.Describe()
+		switch {
+		case err == nil && x.Driver != "":
+			return max(x.MemoryFree-driverBytes, 1), "the device has free, 512 MiB for its driver aside,"
+		case err == nil:
 			return x.MemoryFree, "the device has free"
 		}
 	}

@@ -96,7 +96,7 @@ func gradients(ctx context.Context, b *Base, backend bindings.Backend, types nn.
 		return nil, 0, err
 	}
 	defer e.Close()
-	if err := m.Load(ctx, e.Device(), below{b.Files, layers}, nil); err != nil {
+	if err := m.Load(ctx, e.Device(), e.Planned(), below{b.Files, layers}, nil); err != nil {
 		return nil, 0, err
 	}
 	if err := e.Init(); err != nil {

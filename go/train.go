@@ -74,7 +74,7 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.Base.load(ctx, e.Device(), r.Model, nil, func(done, total int64) {
+	err = r.Base.load(ctx, e, r.Model, nil, func(done, total int64) {
 		if r.options.Progress != nil {
 			r.options.Progress("loading the base", done, total)
 		}

@@ -11,6 +11,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -112,10 +113,14 @@ func (d *device) Prepare(name string, issue func(bindings.Ops)) (bindings.Progra
 	return &program{d: d, name: name, issue: issue}, nil
 }
 
-func (p *program) run() error {
-	p.d.err = nil
-	p.issue(p.d)
-	return p.d.err
+// Run issues operations once.
+func (d *device) Run(issue func(bindings.Ops)) error {
+	if d.context == nil {
+		return errClosed
+	}
+	d.err = nil
+	issue(d)
+	return d.err
 }
 
 // Launch issues the operations the first time, so that libraries and kernels
@@ -128,7 +133,7 @@ func (p *program) Launch() error {
 	case p.graph != nil && p.d.times == nil:
 		return p.d.take(C.graft_call_graph_launch(p.d.api, p.d.context, p.graph))
 	}
-	if err := p.run(); err != nil || p.graph != nil || p.d.debug || p.d.times != nil || C.graft_can_capture(p.d.api) == 0 {
+	if err := p.d.Run(p.issue); err != nil || p.graph != nil || p.d.debug || p.d.times != nil || C.graft_can_capture(p.d.api) == 0 {
 		return err
 	}
 	if err := p.capture(); err != nil {
@@ -138,10 +143,12 @@ func (p *program) Launch() error {
 }
 
 func (p *program) capture() error {
+	runtime.LockOSThread() // a capture belongs to the thread that began it
+	defer runtime.UnlockOSThread()
 	if err := p.d.take(C.graft_call_capture_begin(p.d.api, p.d.context)); err != nil {
 		return err
 	}
-	failed := p.run()
+	failed := p.d.Run(p.issue)
 	return errors.Join(failed, p.d.take(C.graft_call_capture_end(p.d.api, p.d.context, &p.graph))) // it ends the recording also after a failure
 }
 

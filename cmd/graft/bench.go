@@ -21,7 +21,8 @@ func benchCommand() *cli.Command {
 			Description: "graft bench step --model llama-3.1-8b --device cuda:0 --method qlora --batch 1 --seq 4096\n" +
 				"graft bench step --model smollm2-135m --device cpu --method lora --batch 4 --seq 256 --json\n\n" +
 				"The FLOPs are those of matrix products and attention, two for a product and its sum, counted from the\n" +
-				"operations of the step: frozen weights have no gradient. MFU leaves out layers that run again.",
+				"operations of the step: frozen weights have no gradient. MFU leaves out layers that run again.\n\n" +
+				"The weights are normal numbers of one uploaded block, with signs that the device draws; qlora's are quantised there.",
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "model", Usage: "a known shape such as llama-3.1-8b, a model `DIR` or a config.json; no weights are read", Required: true},
 				&cli.StringFlag{Name: "method", Value: "lora", Usage: "full, lora, qlora, prompt, ptuning or prefix, with its defaults (lora: r 16 on all linear layers)"},

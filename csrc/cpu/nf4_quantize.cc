@@ -1,7 +1,12 @@
 // nf4_quantize (Dettmers et al., arXiv 2305.14314, appendix E), bit-equal to
 // bitsandbytes: a code is the number of midpoints below value / absmax, so that a
 // tie takes the lower one.
+#include "simd.h"
 #include "weight.h"
+
+#define GRAFT_KERNELS "nf4_quantize_body.h"
+#include "each_isa.h"
+#undef GRAFT_KERNELS
 
 namespace graft::cpu {
 
@@ -9,31 +14,28 @@ namespace {
 
 constexpr int64_t kBlock = 64;
 
-// A search in four comparisons; mid are the midpoints of the table.
-inline uint8_t nf4_code(const float* mid, float x) {
-    int n = mid[7] < x ? 8 : 0;
-    n += mid[n + 3] < x ? 4 : 0;
-    n += mid[n + 1] < x ? 2 : 0;
-    n += mid[n] < x ? 1 : 0;
-    return uint8_t(n);
+// Calls part(row, column, i, n) for the parts of block b, of n elements from its
+// i-th on, that lie in one row of k: blocks are counted over rows.
+template <class Part> void each_part(int64_t b, int64_t k, Part&& part) {
+    int64_t row = b * kBlock / k, column = b * kBlock % k;
+    for (int64_t i = 0; i < kBlock; row++, column = 0) {
+        const int64_t n = std::min(kBlock - i, k - column);
+        part(row, column, i, n);
+        i += n;
+    }
 }
 
-// Block b of x, counted over rows, which are of an even length.
-template <class T> void quantize_block(const graft_nf4_quantize_args& a, int64_t b, const float* mid) {
+template <class T> void quantize(graft_context* context, const graft_nf4_quantize_args& a, int64_t b, const float* mid) {
     const int64_t k = cols(a.x);
-    float value[kBlock], largest = 0;
-    for (int64_t i = 0; i < kBlock; i++) {
-        const int64_t e = b * kBlock + i;
-        value[i] = widen(data<const T>(a.x)[e / k * a.x.pitch + e % k]);
-        largest = std::max(largest, std::max(value[i], -value[i]));
-    }
-    data<float>(a.absmax)[b] = largest;
-    const float inverse = 1 / std::max(largest, 1e-38f);
-    for (int64_t i = 0; i < kBlock; i += 2) {
-        const int64_t e = b * kBlock + i;
-        data<uint8_t>(a.codes)[e / k * a.codes.pitch + e % k / 2] =
-            uint8_t(nf4_code(mid, value[i] * inverse) << 4 | nf4_code(mid, value[i + 1] * inverse));
-    }
+    float value[kBlock];
+    uint8_t codes[kBlock / 2];
+    each_part(b, k, [&](int64_t row, int64_t column, int64_t i, int64_t n) {
+        GRAFT_DISPATCH(context, cast, value + i, data<const T>(a.x) + row * a.x.pitch + column, n);
+    });
+    GRAFT_DISPATCH(context, quantize_block, codes, data<float>(a.absmax) + b, value, mid);
+    each_part(b, k, [&](int64_t row, int64_t column, int64_t i, int64_t n) {  // k is even, and so are the parts
+        std::memcpy(data<uint8_t>(a.codes) + row * a.codes.pitch + column / 2, codes + i / 2, size_t(n / 2));
+    });
 }
 
 }  // namespace
@@ -49,7 +51,7 @@ graft_status* nf4_quantize(graft_context* context, const graft_nf4_quantize_args
     float mid[15];
     for (int i = 0; i < 15; i++) mid[i] = (kNF4Table[i] + kNF4Table[i + 1]) / 2;
     for_rows(context, n * k / kBlock, 8 * kBlock, [&](Range r) {
-        for (int64_t b = r.begin; b < r.end; b++) GRAFT_BY_TYPE(a->x, T, quantize_block<T>(*a, b, mid));
+        for (int64_t b = r.begin; b < r.end; b++) GRAFT_BY_TYPE(a->x, T, quantize<T>(context, *a, b, mid));
     });
     return nullptr;
 }

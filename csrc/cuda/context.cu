@@ -217,6 +217,11 @@ graft_status* capture_end(graft_context* c, void** out) {
     const cudaError_t e = cudaGraphInstantiate(&exec, graph, 0);
     cudaGraphDestroy(graph);
     GRAFT_TRY(check(e, "graph"));
+    // Its first launch would do this too, and take memory inside of a step.
+    if (graft_status* status = check(cudaGraphUpload(exec, c->stream), "graph")) {
+        cudaGraphExecDestroy(exec);
+        return status;
+    }
     *out = exec;
     return nullptr;
 }

@@ -347,6 +347,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   graft_shim::run(stream, stream->issued);  // the recording holds the stream's tasks alone
   stream->capture = std::make_shared<graft_shim::Capture>();
   stream->capture->streams = {stream};
+  stream->capture->thread = std::this_thread::get_id();
   ++graft_shim::capturing;
   return graft_shim::report();
 }
@@ -361,7 +362,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   }
   capture->streams.clear();
   --graft_shim::capturing;
-  *graph = joined ? new Graph(std::move(capture->graph)) : nullptr;
+  const bool same = capture->thread == std::this_thread::get_id();
+  *graph = joined && same ? new Graph(std::move(capture->graph)) : nullptr;
+  if (!same) return cudaErrorStreamCaptureWrongThread;
   return joined ? cudaSuccess : cudaErrorStreamCaptureUnjoined;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
@@ -373,7 +376,18 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
   *exec = new Graph(*graph);
   return cudaSuccess;
 }
+cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t) {
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  if (exec->uploaded) return cudaSuccess;
+  const cudaError_t error = graft_shim::may_allocate(0);
+  if (error != cudaSuccess) return error;
+  graft_shim::note("cudaGraphUpload %zu", exec->nodes.size());
+  exec->uploaded = true;
+  return cudaSuccess;
+}
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  const cudaError_t error = cudaGraphUpload(exec, stream);
+  if (error != cudaSuccess) return error;
   graft_shim::note("cudaGraphLaunch %zu", exec->nodes.size());
   for (const size_t node : graft_shim::order(*exec)) graft_shim::submit(stream, exec->nodes[node].task);
   return cudaSuccess;
@@ -397,6 +411,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorStreamCaptureWrongThread: return "attempt to terminate a thread-local capture sequence from another thread";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorNotReady: return "not ready";

@@ -130,7 +130,7 @@ func (s Speaker) logits(ctx context.Context, b bindings.Backend, samples [][]int
 	}
 	defer dev.Close()
 	p := lay(bindings.NewBoundedMemory(bytes))
-	if err := s.Model.Load(ctx, dev, s.Source, nil); err != nil {
+	if err := s.Model.Load(ctx, dev, bytes, s.Source, nil); err != nil {
 		return nil, err
 	}
 	for _, x := range s.Model.Params.Trainable() {

@@ -58,7 +58,7 @@ func Open(ctx context.Context, b bindings.Backend, o Options) (*Generator, error
 }
 
 func (g *Generator) load(ctx context.Context) error {
-	if err := g.Model.Load(ctx, g.dev, g.Source, g.Progress); err != nil {
+	if err := g.Model.Load(ctx, g.dev, g.planned.Plan, g.Source, g.Progress); err != nil {
 		return err
 	}
 	for _, s := range []bindings.Tensor{g.seen, g.seeds, g.rows, g.keys, g.gates} {

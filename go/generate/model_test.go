@@ -138,7 +138,7 @@ func recomputed(t testing.TB, m *model.Model, values map[string][]float32, ids [
 	dev, err := reference.New(reference.Float64).Open(plan)
 	require.NoError(t, err)
 	defer dev.Close()
-	require.NoError(t, m.Load(context.Background(), dev, weights{m}, nil))
+	require.NoError(t, m.Load(context.Background(), dev, plan, weights{m}, nil))
 	for _, p := range m.Params.Trainable() {
 		require.NoError(t, model.Upload(dev, p.Value, values[p.Name]))
 	}

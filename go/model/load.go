@@ -103,9 +103,11 @@ func first(names []string) string {
 const chunk = 1 << 20
 
 // Load reads the weights of the base into their places on the device, a part
-// at a time, converting types and quantising; nothing is held twice. A value
-// that is not finite is an error that names the tensor. progress may be nil.
-func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progress func(done, total int64)) error {
+// at a time, converting types and quantising; nothing is held twice. planned is
+// what the device was opened with: its activations are idle until a program
+// runs, and are where it quantises. A value that is not finite is an error that
+// names the tensor. progress may be nil.
+func (m *Model) Load(ctx context.Context, dev bindings.Device, planned bindings.Plan, s Source, progress func(done, total int64)) error {
 	if len(m.base) > 0 {
 		if err := m.Check(s); err != nil {
 			return err
@@ -113,6 +115,12 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progres
 	}
 	total := int64(m.BaseLen())
 	var done int64
+	l := newLoading(dev, planned, func(n int) error {
+		if done += int64(n); progress != nil {
+			progress(done, total)
+		}
+		return ctx.Err()
+	})
 	for _, p := range m.base {
 		name, _, _ := m.lookup(s, p.Name)
 		read, err := Values(s, name)
@@ -124,12 +132,7 @@ func (m *Model) Load(ctx context.Context, dev bindings.Device, s Source, progres
 				return err
 			}
 		}
-		l := loading{dev: dev, p: p, values: read, step: func(n int) error {
-			if done += int64(n); progress != nil {
-				progress(done, total)
-			}
-			return ctx.Err()
-		}}
+		l.p, l.values = p, read
 		if err := l.load(s, name); err != nil {
 			return err
 		}
@@ -156,9 +159,17 @@ func adjusted(p *nn.Param, read func(dst []float32, first int) error) (func(dst 
 // loading is a parameter of the base on its way to its place.
 type loading struct {
 	dev    bindings.Device
+	room   room
 	p      *nn.Param
 	values func(dst []float32, first int) error
-	step   func(n int) error // is told of each part
+	draw   func(dst bindings.Tensor) error // on the device, instead of values; may be nil
+	step   func(n int) error               // is told of each part
+	buffer []float32                       // chunk elements
+	raw    []byte                          // and their bytes
+}
+
+func newLoading(dev bindings.Device, planned bindings.Plan, step func(n int) error) loading {
+	return loading{dev: dev, room: newRoom(planned), step: step, buffer: make([]float32, chunk), raw: make([]byte, 4*chunk)}
 }
 
 func (l loading) read(dst []float32, first int) error {
@@ -168,18 +179,46 @@ func (l loading) read(dst []float32, first int) error {
 	return l.values(dst, first)
 }
 
-func (l loading) load(s Source, name string) error {
-	if l.p.Storage != nn.Dense {
-		return l.quantized(s, name)
-	}
-	n := l.p.Len()
-	values := make([]float32, min(n, chunk))
-	for at := 0; at < n; at += chunk {
-		k := min(chunk, n-at)
-		if err := l.read(values[:k], at); err != nil {
+// put fills a tensor of at most chunk elements with values from one on.
+func (l loading) put(dst bindings.Tensor, first int) error {
+	if l.draw != nil {
+		if err := l.step(dst.Len()); err != nil {
 			return err
 		}
-		if err := Upload(l.dev, l.p.Value.View(at, k), values[:k]); err != nil {
+		return l.draw(dst)
+	}
+	values := l.buffer[:dst.Len()]
+	if err := l.read(values, first); err != nil {
+		return err
+	}
+	switch dst.DType {
+	case bindings.F32:
+		safetensors.F32ToBytes(l.raw, values)
+	case bindings.BF16:
+		safetensors.F32ToBF16(l.raw, values)
+	default:
+		return Upload(l.dev, dst, values)
+	}
+	return l.dev.Upload(dst, l.raw[:dst.Bytes()])
+}
+
+func (l loading) load(s Source, name string) error {
+	if l.p.Storage == nn.Dense {
+		return l.dense()
+	}
+	q, err := bnb.Find(s, name)
+	switch {
+	case err != nil:
+		return err
+	case q != nil:
+		return l.quantized(q)
+	}
+	return l.encode()
+}
+
+func (l loading) dense() error {
+	for at, n := 0, l.p.Len(); at < n; at += chunk {
+		if err := l.put(l.p.Value.View(at, min(chunk, n-at)), at); err != nil {
 			return err
 		}
 	}

@@ -73,33 +73,11 @@ func (m *Model) find(s bnb.Source, name string) (*bnb.Tensor, error) {
 	return nil, nil
 }
 
-// quantized loads a matrix in four bits: as it lies in the checkpoint, or
-// quantised while it is read.
-func (l loading) quantized(s Source, name string) error {
-	q, err := bnb.Find(s, name)
-	if err != nil {
-		return err
-	}
-	at := 0
-	write := func(codes []byte) error {
-		part := l.p.Value.View(at, len(codes))
-		at += len(codes)
-		return l.dev.Upload(part, codes)
-	}
-	if q == nil {
-		absmax, err := bnb.Matrix{Name: name, Shape: l.p.Shape, Read: l.read}.Quantize(write)
-		if err != nil {
-			return err
-		}
-		w := quant.NF4{Absmax: absmax}
-		if l.p.Storage == nn.NF4Double {
-			w.Absmax = nil
-			w.AbsmaxCodes, w.Nested, w.Offset = quant.Double(absmax)
-		}
-		return l.scales(w)
-	}
+// quantized loads a matrix that is in four bits in the checkpoint as it lies
+// there.
+func (l loading) quantized(q *bnb.Tensor) error {
 	codes := make([]byte, min(chunk, l.p.Value.Len()))
-	for n := l.p.Value.Len(); at < n; {
+	for at, n := 0, l.p.Value.Len(); at < n; {
 		part := codes[:min(len(codes), n-at)]
 		if err := l.step(2 * len(part)); err != nil {
 			return err
@@ -107,9 +85,10 @@ func (l loading) quantized(s Source, name string) error {
 		if err := q.Codes(part, int64(at)); err != nil {
 			return err
 		}
-		if err := write(part); err != nil {
+		if err := l.dev.Upload(l.p.Value.View(at, len(part)), part); err != nil {
 			return err
 		}
+		at += len(part)
 	}
 	w, err := q.Scales()
 	if err != nil {

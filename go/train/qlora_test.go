@@ -72,7 +72,7 @@ func quantized(t *testing.T, b bindings.Backend, types nn.Types, quant model.Qua
 	require.NoError(t, err)
 	t.Cleanup(func() { e.Close() })
 	require.NoError(t, e.Init())
-	require.NoError(t, m.Load(t.Context(), e.Device(), base, nil))
+	require.NoError(t, m.Load(t.Context(), e.Device(), e.Planned(), base, nil))
 	values := map[string][]float32{}
 	for i, p := range m.Params.Trainable() { // B too, so that A has a gradient
 		v, r := make([]float32, p.Len()), rand.New(rand.NewPCG(uint64(i), 2))

@@ -78,7 +78,7 @@ func step(b *testing.B, backend bindings.Backend, config string, rows int, how m
 	require.NoError(b, err)
 	defer e.Close()
 	require.NoError(b, e.Init())
-	require.NoError(b, m.Load(b.Context(), e.Device(), base, nil))
+	require.NoError(b, m.Load(b.Context(), e.Device(), e.Planned(), base, nil))
 	_, err = e.Step(0, 1e-4, batch)
 	require.NoError(b, err)
 	for i := 1; b.Loop(); i++ {

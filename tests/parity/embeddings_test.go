@@ -80,7 +80,7 @@ func TestSentenceEmbeddings(t *testing.T) {
 	}, 0)
 	require.NoError(t, err)
 	defer e.Close()
-	require.NoError(t, m.Load(context.Background(), e.Device(), h, nil))
+	require.NoError(t, m.Load(context.Background(), e.Device(), e.Planned(), h, nil))
 	got, err := e.Outputs(batch)
 	require.NoError(t, err)
 	require.Equal(t, e.Planned()[bindings.Activations], e.Used()[bindings.Activations])

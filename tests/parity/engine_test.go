@@ -77,7 +77,7 @@ func open(t *testing.T, k kind, s setting) *train.Engine {
 	e, err := train.NewEngine(backend, job, 11)
 	require.NoError(t, err)
 	t.Cleanup(func() { e.Close() })
-	require.NoError(t, m.Load(context.Background(), e.Device(), s.source, nil))
+	require.NoError(t, m.Load(context.Background(), e.Device(), e.Planned(), s.source, nil))
 	require.NoError(t, e.Init())
 	if s.adapter != "" {
 		values, err := s.method.Load(s.adapter, m)
@@ -178,7 +178,7 @@ func logits(t *testing.T, k kind, s setting, row data.Row) []float64 {
 	require.NoError(t, err)
 	defer dev.Close()
 	p := layout(bindings.NewBoundedMemory(bytes))
-	require.NoError(t, m.Load(context.Background(), dev, s.source, nil))
+	require.NoError(t, m.Load(context.Background(), dev, bytes, s.source, nil))
 	if s.adapter != "" {
 		values, err := s.method.Load(s.adapter, m)
 		require.NoError(t, err)

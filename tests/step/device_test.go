@@ -72,3 +72,11 @@ func TestNoMemory(t *testing.T) {
 	assert.Zero(t, native.Live())
 	assert.Equal(t, before, free())
 }
+
+// TestDevicesLoad: what a device quantises and draws while a base is loaded.
+func TestDevicesLoad(t *testing.T) {
+	b, err := native.CUDA(native.Options{})
+	require.NoError(t, err)
+	loadsAsTheHost(t, b)
+	randomIsRandom(t, b)
+}

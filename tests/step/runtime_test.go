@@ -88,6 +88,12 @@ func TestEmulationStep(t *testing.T) {
 		assert.Equal(t, 1, count(part, "cudaStreamSynchronize"), "one wait, for the download: %v", part)
 		assert.Equal(t, 7, count(part, "cudaMemcpyAsync"), "three uploads a micro-batch: %v", part)
 	}
+	for i, l := range all { // no later: the first launch of a graph would take that memory inside of a step
+		if strings.HasPrefix(l, "cudaGraphUpload") {
+			assert.Contains(t, all[i-1], "cudaGraphInstantiate", l)
+		}
+	}
+	assert.Equal(t, count(all, "cudaGraphInstantiate"), count(all, "cudaGraphUpload"))
 	assert.Empty(t, leaked(all))
 }
 
@@ -135,13 +141,15 @@ func TestEmulationOutOfMemory(t *testing.T) {
 	}
 }
 
-// TestEmulationMemoryLimit: a device that has less free than the plan of all
-// kept is given one with blocks that run again, and a device that has less than
-// that is not begun with.
+// TestEmulationMemoryLimit: a device that has less free, what its driver takes
+// aside, than the plan of all kept is given one with blocks that run again, and
+// a device that has less than that is not begun with.
 func TestEmulationMemoryLimit(t *testing.T) {
 	dir, s := workplace(t), settings["lora"]
-	plan := func(limit string, more ...string) (int64, int, error) {
-		t.Setenv("GRAFT_SHIM_MEMORY", limit)
+	const driver = 512 << 20 // is left to it
+	device := func(free int64) { t.Setenv("GRAFT_SHIM_MEMORY", strconv.FormatInt(free+driver, 10)) }
+	plan := func(free int64, more ...string) (int64, int, error) {
+		device(free)
 		run, err := s.prepare(t.Context(), t, dir, "out", cuda, more...)
 		if err != nil {
 			return 0, 0, err
@@ -149,32 +157,33 @@ func TestEmulationMemoryLimit(t *testing.T) {
 		defer run.Close()
 		return run.Plan.Bytes.Total(), run.Plan.Recomputed, nil
 	}
-	kept, n, err := plan("")
+	const ample = 1 << 30
+	kept, n, err := plan(ample)
 	require.NoError(t, err)
 	require.Zero(t, n)
-	fits, n, err := plan(strconv.FormatInt(kept-1, 10))
+	fits, n, err := plan(kept - 1)
 	require.NoError(t, err)
 	assert.Positive(t, n)
 	assert.Less(t, fits, kept)
-	_, _, err = plan(strconv.FormatInt(kept-1, 10), "memory.checkpointing=none")
+	_, _, err = plan(kept-1, "memory.checkpointing=none")
 	require.Equal(t, 82, failure.Code(err))
 	assert.ErrorContains(t, err, "the device has free")
-	least, n, err := plan("", "memory.checkpointing=full")
+	least, n, err := plan(ample, "memory.checkpointing=full")
 	require.NoError(t, err)
 	assert.Equal(t, 2, n)
-	_, _, err = plan(strconv.FormatInt(least-1, 10))
+	_, _, err = plan(least - 1)
 	require.Equal(t, 82, failure.Code(err))
-	_, _, err = plan("", fmt.Sprintf("memory.limit=%d", least-1))
+	_, _, err = plan(ample, fmt.Sprintf("memory.limit=%d", least-1))
 	require.Equal(t, 82, failure.Code(err))
 	assert.ErrorContains(t, err, "memory.limit is")
-	fits, _, err = plan("", fmt.Sprintf("memory.limit=%d", kept-1))
+	fits, _, err = plan(ample, fmt.Sprintf("memory.limit=%d", kept-1))
 	require.NoError(t, err)
 	assert.Less(t, fits, kept)
 
 	// With blocks that run again the run has the same bits, and takes no more of
 	// the device than was planned.
 	want, _ := s.train(t, dir, "kept", cuda, 0, false)
-	t.Setenv("GRAFT_SHIM_MEMORY", strconv.FormatInt(kept-1, 10))
+	device(kept - 1)
 	got, result := s.train(t, dir, "recomputed", cuda, 0, false)
 	assert.Equal(t, want, got)
 	assert.Equal(t, fits, result.Used.Total())

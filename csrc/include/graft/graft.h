@@ -55,7 +55,7 @@ typedef struct graft_api {
     graft_status* (*synchronize)(graft_context*);
 
     // A program recorded once and launched often (a CUDA graph). NULL slots: the
-    // caller issues the operations each time.
+    // caller issues the operations each time. From begin to end it is one thread.
     graft_status* (*capture_begin)(graft_context*);
     graft_status* (*capture_end)(graft_context*, void** graph);
     graft_status* (*graph_launch)(graft_context*, void* graph);
