@@ -5,6 +5,9 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/build/cuda}/gpu
+# cuDNN comes with PyTorch, where no loader looks for it.
+LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0] + "/lib")' 2>/dev/null || true)
+export LD_LIBRARY_PATH
 [ -x "$build/test_ops_once" ] || { echo "bench-gpu: run test-gpu first" >&2; exit 1; }
 "$build/test_ops_once"
 nvcc=$("$root/cuda/toolchain.sh")

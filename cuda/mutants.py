@@ -75,6 +75,19 @@ MUTANTS = [
     ("attention_mma", "attention dim 96 bf16", "no barrier before the values are read",
      [("        __syncthreads();  // V has landed for all threads; K is no longer read\n", "")]),
     ("attention_mma", "attention dim 96 bf16", "shared memory one tile short", [("(kQueries + 2 * Keys);", "(kQueries + Keys);")]),
+    ("attention_wgmma", "attention dim 128, three blocks", "a tile is handed back before all lanes saw it",
+     [("        __syncwarp();  // all lanes are past the wait, also those of a group that looks away\n", "")]),
+    ("attention_wgmma", "attention dim 128, three blocks", "values before they have landed", [("        mbarrier_wait(full + slot + 1, i / kStages & 1);\n", "")]),
+    ("attention_wgmma", "attention dim 128, three blocks", "the first half of a query twice", [("(box * kQueries + group * 64) * kBox", "group * 64 * kBox")]),
+    ("attention_wgmma", "attention dim 128, three blocks", "scores before they are there",
+     [("            wgmma_commit();\n            wgmma_wait<0>();\n        }\n        __syncwarp();  // all", "            wgmma_commit();\n        }\n        __syncwarp();  // all")]),
+    ("attention_wgmma", "attention dim 128, three blocks", "a tile that one group does not use stays", [("for (int i = 0; walk.next(&tile); i += 2) {", "for (int i = 0; walk.next(&tile); i += 2) {\n        if (first >= tile.s.last) continue;")]),
+    ("attention_cudnn", "attention causal, packed bf16", "causal mask off by one", [("kNotLess, row, &key", "kGreater, row, &key")]),
+    ("attention_cudnn", "attention dim 128, window", "no window", [("if (s.window > 0) {", "if (false) {")]),
+    ("attention_cudnn", "attention dim 128, window", "window off by one", [("window = float(p.window)", "window = float(p.window - 1)")]),
+    ("attention_cudnn", "attention causal, packed bf16", "keys behind the end", [("    z = g.pointwise(kSelect, z, &nothing, &inside, kFloat, kFloat);\n", "")]),
+    ("attention_cudnn", "attention dim 128, window", "keys at the places of queries", [("{p.q.pitch, p.k.pitch,", "{p.q.pitch, p.q.pitch,")]),
+    ("attention_cudnn", "attention causal, packed bf16", "the graph goes before its plan", [("describe(p.graph, s);", "Graph graph;\n        describe(graph, s);"), ("p.graph.plan(", "graph.plan(")]),
     ("attention", "attention_backward", "delta of half a row", [("d < dim; d += 32", "d < dim; d += 64")]),
     ("attention_mma_backward", "attention_backward dim 96 bf16", "no delta", [("(dp[n][e] - at.delta)", "dp[n][e]")]),
     ("attention_mma_backward", "attention_backward window, three tiles bf16", "window cut too early",
@@ -114,6 +127,13 @@ MUTANTS = [
 ]
 
 
+def environment(kernel, build):
+    """Kernels that are asked for."""
+    if kernel in ("attention_wgmma", "attention_cudnn"):
+        return os.environ | {"GRAFT_CUDA_ATTENTION": kernel.removeprefix("attention_"), "LD_LIBRARY_PATH": str(build / "cudnn")}
+    return None
+
+
 def mutate(kernel, what, edits, directory):
     """A copy of csrc in which the edits are made, each in the one place that it matches: the kernel's file or a header."""
     place = directory / "csrc/cuda"
@@ -144,7 +164,7 @@ def compile_and_run(build, kind, kernel, cases, directory):
         objects.append(build / "shim_race/racecheck.o")
     subprocess.run(["g++", *LINK[kind], obj, *objects, "-o", program], check=True)
     try:
-        run = subprocess.run([program, cases], capture_output=True, text=True, timeout=TIMEOUT_S)
+        run = subprocess.run([program, cases], capture_output=True, text=True, timeout=TIMEOUT_S, env=environment(kernel, build))
     except subprocess.TimeoutExpired:
         return "hangs"
     if run.returncode == 0:

@@ -5,6 +5,9 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/build/cuda}/gpu
+# cuDNN comes with PyTorch, where no loader looks for it.
+LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0] + "/lib")' 2>/dev/null || true)
+export LD_LIBRARY_PATH
 nvidia-smi -L >/dev/null 2>&1 || { echo "test-gpu: no GPU" >&2; exit 1; }
 nvcc=$("$root/cuda/toolchain.sh")
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
@@ -24,6 +27,10 @@ tests 1 "$build/test_ops_once"
 for kernel in own wgmma cublaslt; do
     echo "== products by $kernel"
     GRAFT_CUDA_GEMM=$kernel "$build/test_ops_once" linear
+done
+for kernel in wgmma cudnn; do
+    echo "== attention by $kernel, where it takes it"
+    GRAFT_CUDA_ATTENTION=$kernel "$build/test_ops_once" attention
 done
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)

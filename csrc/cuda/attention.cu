@@ -9,6 +9,9 @@
 // computing the scores twice. The prefix is walked like keys that every query sees.
 #include "attention.cuh"
 
+#include <cstdlib>
+#include <cstring>
+
 namespace graft::cuda {
 namespace {
 
@@ -50,6 +53,14 @@ template <class Args> graft_status* check_inputs(const Args* a) {
     return nullptr;
 }
 
+// Whether GRAFT_CUDA_ATTENTION names a kernel of the forward pass: "wgmma" or "cudnn". Where
+// neither is named, or it does not take the call, it is attention_mma, until a card has
+// measured. A run must be resumed with the kernel that it began with, for the last bits.
+bool asked(const char* kernel) {
+    static const char* const named = std::getenv("GRAFT_CUDA_ATTENTION");
+    return named && !std::strcmp(named, kernel);
+}
+
 }  // namespace
 
 graft_status* attention(graft_context* c, const graft_attention_args* a) {
@@ -68,7 +79,14 @@ graft_status* attention(graft_context* c, const graft_attention_args* a) {
     p.keys = data<int32_t>(a->keys);
     // Generation has about one query for each sequence of the cache.
     const bool few = p.keys && rows(a->q) <= 4 * int64_t(p.sequences) && a->heads / a->kv_heads <= 16;
-    return few ? attention_decode(c, p, a) : attention_mma(c, p, a);
+    if (few) return attention_decode(c, p, a);
+    if (asked("wgmma") && attention_wgmma_takes(c, p)) return attention_wgmma(c, p, a);
+    if (asked("cudnn")) {
+        const char* refused = nullptr;
+        GRAFT_TRY(attention_cudnn(c, p, a, &refused));
+        if (!refused) return nullptr;
+    }
+    return attention_mma(c, p, a);
 }
 
 graft_status* attention_backward(graft_context* c, const graft_attention_backward_args* a) {

@@ -2,6 +2,9 @@
 // the walk over them in tiles.
 #pragma once
 
+#include <string>
+#include <tuple>
+
 #include "context.cuh"
 
 namespace graft::cuda {
@@ -174,5 +177,27 @@ graft_status* attention_mma_backward(graft_context* c, const Attention<bf16>& p,
                                      const float* delta);
 // Few queries over many keys (generation): keys are split over blocks.
 graft_status* attention_decode(graft_context* c, const Attention<bf16>& p, const graft_attention_args* a);
+
+// Heads of 128 on wgmma, sm_90 only.
+bool attention_wgmma_takes(const graft_context* c, const Attention<bf16>& p);
+graft_status* attention_wgmma(graft_context* c, const Attention<bf16>& p, const graft_attention_args* a);
+
+// refused is NULL where cuDNN took it, else says why it did not.
+graft_status* attention_cudnn(graft_context* c, const Attention<bf16>& p, const graft_attention_args* a, const char** refused);
+
+// What a plan of cuDNN depends on. Pitches in elements.
+struct AttentionShape {
+    int64_t tokens, sequences, heads, kv_heads, dim, window, q_pitch, k_pitch, v_pitch, o_pitch;
+    bool causal;
+    bool operator<(const AttentionShape& b) const {
+        const auto all = [](const AttentionShape& s) {
+            return std::tie(s.tokens, s.sequences, s.heads, s.kv_heads, s.dim, s.window, s.q_pitch, s.k_pitch, s.v_pitch, s.o_pitch, s.causal);
+        };
+        return all(*this) < all(b);
+    }
+};
+// Makes the plan for a device that is described in the JSON of cuDNN's device properties
+// and need not be there. Why it cannot; "" where it can, with the bytes it needs.
+std::string attention_cudnn_without_device(const std::string& properties, const AttentionShape& s, int64_t* workspace);
 
 }  // namespace graft::cuda

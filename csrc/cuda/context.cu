@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cudnn.cuh"
 #include "entries.cuh"
 #include "slots.cuh"
 
@@ -68,7 +69,10 @@ graft_status* device_info(int32_t device, graft_device_info* info) {
     GRAFT_TRY(check(cudaDriverGetVersion(&driver), "driver version"));
     std::snprintf(info->name, sizeof info->name, "%.127s", properties.name);
     std::snprintf(info->arch, sizeof info->arch, "sm_%d%d", properties.major, properties.minor);
-    std::snprintf(info->driver, sizeof info->driver, "CUDA %d.%d", driver / 1000, driver % 1000 / 10);
+    const cudnn::Library& library = cudnn::library();
+    const std::string cudnn = library.missing.empty() ? "cuDNN " + library.version : "no cuDNN: " + library.missing;
+    const std::string versions = "CUDA " + std::to_string(driver / 1000) + "." + std::to_string(driver % 1000 / 10) + ", " + cudnn;
+    std::snprintf(info->driver, sizeof info->driver, "%.63s", versions.c_str());
     info->threads = properties.multiProcessorCount;
     info->memory_total = int64_t(total);
     info->memory_free = int64_t(free_bytes);
@@ -80,6 +84,7 @@ void context_destroy(graft_context* c) {
     cudaSetDevice(c->device);
     if (c->stream) {
         cudaStreamSynchronize(c->stream);
+        if (c->cudnn) c->cudnn_destroy(c->cudnn);  // knows the stream
         cudaStreamDestroy(c->stream);
     }
     if (c->ahead) cudaStreamDestroy(c->ahead);

@@ -36,6 +36,8 @@ struct graft_context {
     int next_block = 0;
     void* cublaslt = nullptr;  // its handle, once a product went there
     void (*cublaslt_destroy)(void*) = nullptr;
+    void* cudnn = nullptr;  // its handle and plans, once attention went there
+    void (*cudnn_destroy)(void*) = nullptr;
     const char* last = "";  // the operation that was issued last
 };
 

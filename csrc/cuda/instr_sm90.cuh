@@ -201,6 +201,23 @@ template <bool Across = false> __device__ inline void wgmma_m64k16(float (&d)[12
   graft_shim::wgmma<256>(d, a, b, Across);
 #endif
 }
+// d[64x128] += a[64x16] b[16x128] with a in registers, as mma_bf16 of instr.cuh holds it; they
+// must keep their values until the wait.
+__device__ inline void wgmma_m64k16_across(float (&d)[64], const uint32_t (&a)[4], uint64_t b) {
+#if defined(__CUDACC__)
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+      "{%64, %65, %66, %67}, %68, 1, 1, 1, 1;"
+      : GRAFT_D16(0), GRAFT_D16(16), GRAFT_D16(32), GRAFT_D16(48)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+#else
+  graft_shim::wgmma<128>(d, 0, b, true, a);
+#endif
+}
 #if defined(__CUDACC__)
 #undef GRAFT_D16
 #undef GRAFT_D4

@@ -1,4 +1,5 @@
 // Attention, causal, 32 query heads over 8 key heads of 128, forward and backward.
+#include "../../csrc/cuda/attention.cuh"
 #include "../../csrc/cuda/weight.cuh"
 #include "bench.h"
 
@@ -7,6 +8,21 @@ namespace {
 
 constexpr int64_t kHeads = 32, kKeyHeads = 8, kDim = 128;
 constexpr float kScale = 0.088388f;
+
+// The same by the other kernels, where they take it.
+void others(const std::string& length, const graft_attention_args& f, double flops, const std::function<void(Compared&)>& compare) {
+    const Attention<bf16> p{view<const bf16>(f.q), view<const bf16>(f.k), view<const bf16>(f.v), {}, {}, static_cast<const int32_t*>(f.cu.data),
+                            nullptr, int(elements(f.cu)) - 1, int(f.heads), int(f.kv_heads), int(f.dim), int(f.window), 0, f.scale,
+                            0.0f, f.causal != 0};
+    if (attention_wgmma_takes(context, p))
+        report({"attention_wgmma/" + length, 0, flops, [&] { return attention_wgmma(context, p, &f); }, kBf16, compare});
+    const std::string name = "attention_cudnn/" + length;
+    const char* refused = nullptr;
+    auto work = [&] { return attention_cudnn(context, p, &f, &refused); };
+    if (!selected(name) || !ok(work(), name)) return;
+    if (refused) return note(name + ": " + refused);
+    report({name, 0, flops, work, kBf16, compare});
+}
 
 void causal(int64_t length) {
     const int64_t t = length <= size(8192, 96) ? size(8192, 96) : length;
@@ -40,18 +56,20 @@ void causal(int64_t length) {
         return w;
     };
     const double flops = 4.0 * double(t) * double(length) / 2 * double(kHeads * kDim);
-    report({"attention/" + std::to_string(length), 0, flops, [&] { return attention(context, &f); }, kBf16, [&](Compared& all) {
-                const Host o(f.o);
-                for (int64_t row : some(t, 12)) {
-                    const int64_t head = row % kHeads;
-                    const std::vector<double> w = weights(row, head);
-                    for (int64_t d : some(kDim, 16)) {
-                        double sum = 0;
-                        for (size_t j = 0; j < w.size(); ++j) sum += w[j] * v(row / length * length + int64_t(j), head / 4 * kDim + d);
-                        all.add(o(row, head * kDim + d), sum);
-                    }
-                }
-            }});
+    auto compare = [&](Compared& all) {
+        const Host o(f.o);
+        for (int64_t row : some(t, 12)) {
+            const int64_t head = row % kHeads;
+            const std::vector<double> w = weights(row, head);
+            for (int64_t d : some(kDim, 16)) {
+                double sum = 0;
+                for (size_t j = 0; j < w.size(); ++j) sum += w[j] * v(row / length * length + int64_t(j), head / 4 * kDim + d);
+                all.add(o(row, head * kDim + d), sum);
+            }
+        }
+    };
+    report({"attention/" + std::to_string(length), 0, flops, [&] { return attention(context, &f); }, kBf16, compare});
+    others(std::to_string(length), f, flops, compare);
     if (!ok(attention(context, &f), "attention")) return;
     graft_attention_backward_args b{};
     b.dq = tensor(GRAFT_BF16, t, kHeads * kDim);

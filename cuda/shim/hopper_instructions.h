@@ -154,15 +154,24 @@ struct WgmmaArgs {
   float* d;
   uint64_t a, b;
   bool across;
+  const uint32_t* registers;  // of a, in place of its descriptor; null: none
 };
+
+// Element (row, k) of the operand that the registers of a warp hold.
+inline float register_element(const WgmmaArgs (&lanes)[kWarpSize], int row, int k) {
+  const uint32_t pair = lanes[row % 8 * 4 + k % 8 / 2].registers[row / 8 + k / 8 * 2];
+  return __bfloat162float({static_cast<uint16_t>(pair >> k % 2 * 16)});
+}
 
 // The quarter of the product that one warp holds: rows 16 * (warp % 4) onward.
 template <int N>
 void multiply_quarter(const WgmmaArgs (&lanes)[kWarpSize], int warp) {
-  const MatrixDescriptor a = decode_descriptor(lanes[0].a), b = decode_descriptor(lanes[0].b);
+  const MatrixDescriptor b = decode_descriptor(lanes[0].b);
+  const MatrixDescriptor a = lanes[0].registers ? b : decode_descriptor(lanes[0].a);
   float rows[16][16], columns[N][16];
   for (int k = 0; k < 16; ++k) {
-    for (int r = 0; r < 16; ++r) rows[r][k] = operand_element(a, warp % 4 * 16 + r, k);
+    for (int r = 0; r < 16; ++r)
+      rows[r][k] = lanes[0].registers ? register_element(lanes, r, k) : operand_element(a, warp % 4 * 16 + r, k);
     for (int c = 0; c < N; ++c) columns[c][k] = lanes[0].across ? operand_element_across(b, k, c) : operand_element(b, c, k);
   }
   for (int lane = 0; lane < kWarpSize; ++lane)
@@ -178,8 +187,8 @@ void multiply_quarter(const WgmmaArgs (&lanes)[kWarpSize], int warp) {
 // Each warp issues and waits by itself, so that the warps of a warpgroup drift apart as far as
 // the instruction set allows.
 template <int N>
-void wgmma(float* d, uint64_t a, uint64_t b, bool across) {
-  WgmmaArgs args{d, a, b, across};
+void wgmma(float* d, uint64_t a, uint64_t b, bool across, const uint32_t* registers = nullptr) {
+  WgmmaArgs args{d, a, b, across, registers};
   warp_collective("wgmma.mma_async", kFullMask, &args, [](void* const* lanes, unsigned) {
     struct Operation {
       WgmmaArgs lanes[kWarpSize];

@@ -130,8 +130,8 @@ void check_multiply() {
 // ---- TMA, mbarrier, wgmma ---------------------------------------------------------
 
 // One warpgroup: d [64,128] = a b^T over 64 columns, or with Across a b over 64 rows of
-// b; both maps end inside their boxes.
-template <bool Across> __global__ void __launch_bounds__(128)
+// b; both maps end inside their boxes. With Registers a goes there first.
+template <bool Across, bool Registers> __global__ void __launch_bounds__(128)
 multiply_hopper(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* d) {
 #if GRAFT_HAS_WGMMA
     GRAFT_DYNAMIC_SHARED(shared);
@@ -150,18 +150,26 @@ multiply_hopper(const __grid_constant__ TensorMap a, const __grid_constant__ Ten
         for (int box = 0; Across && box < 2; ++box) tma_load_2d(b_tile + box * 64 * 64, &b, full, 0, box * 64);
     }
     mbarrier_wait(full, 0);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     float sum[64] = {};
+    uint32_t held[4][4];
+    for (int i = 0; i < 16; ++i) {
+        const int row = warp * 16 + lane / 4 + i % 2 * 8, k = i / 4 * 16 + lane % 4 * 2 + i % 4 / 2 * 8;
+        held[i / 4][i % 4] = *reinterpret_cast<const uint32_t*>(a_tile + row * 64 + (k / 8 ^ row % 8) * 8 + k % 8);
+    }
     wgmma_fence();
     const uint64_t bt = Across ? wgmma_descriptor_across(b_tile, 64 * 64 * sizeof(bf16)) : wgmma_descriptor(b_tile);
-    for (int step = 0; step < 4; ++step) wgmma_m64k16<Across>(sum, wgmma_descriptor(a_tile) + step * 2, bt + step * (Across ? 128 : 2));
+#pragma unroll
+    for (int step = 0; step < 4; ++step)
+        if (Registers) wgmma_m64k16_across(sum, held[step], bt + step * 128);
+        else wgmma_m64k16<Across>(sum, wgmma_descriptor(a_tile) + step * 2, bt + step * (Across ? 128 : 2));
     wgmma_commit();
     wgmma_wait<0>();
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     for (int i = 0; i < 64; ++i) d[(warp * 16 + lane / 4 + i % 4 / 2 * 8) * 128 + i / 4 * 8 + lane % 4 * 2 + i % 2] = sum[i];
 #endif
 }
 
-template <bool Across> void check_hopper(const char* what) {
+template <bool Across, bool Registers = false> void check_hopper(const char* what) {
     const int rows_a = 61, rows_b = 125, cols = 56;  // elements outside become zero
     std::vector<uint16_t> a, b;
     for (int i = 0; i < rows_a * cols; ++i) a.push_back(bits(number(i)));
@@ -172,7 +180,7 @@ template <bool Across> void check_hopper(const char* what) {
     TensorMap map_a, map_b;
     check(make_tensor_map(&map_a, reinterpret_cast<const bf16*>(da.data), rows_a, cols, cols, 64, 64), "tensor map");
     check(make_tensor_map(&map_b, reinterpret_cast<const bf16*>(db.data), Across ? cols : rows_b, Across ? rows_b : cols, pitch, Across ? 64 : 128, 64), "tensor map");
-    GRAFT_LAUNCH(multiply_hopper<Across>, dim3(1), dim3(128), (64 + 128) * 64 * sizeof(bf16) + 8, nullptr, map_a, map_b, d.data);
+    GRAFT_LAUNCH((multiply_hopper<Across, Registers>), dim3(1), dim3(128), (64 + 128) * 64 * sizeof(bf16) + 8, nullptr, map_a, map_b, d.data);
     check(cudaDeviceSynchronize(), "wgmma");
     std::vector<float> want(64 * 128, 0.0f);
     for (int row = 0; row < rows_a; ++row)
@@ -192,6 +200,7 @@ int main() {
     if (properties.major == 9) {
         check_hopper<false>("TMA, mbarrier, wgmma");
         check_hopper<true>("the same, b across");
+        check_hopper<true, true>("the same, a in registers");
     }
     return failures ? 1 : 0;
 }

@@ -148,6 +148,9 @@ void attention_cases() {
         check({"grouped, window, prefix, cap", type, {0, 40, 53}, {}, 4, 2, 8, 35, 6, 3.0, true});
         check({"window, three tiles", type, {0, 130}, {}, 2, 1, 16, 0, 2, 0, true});
         check({"cache", type, {0, 1, 4}, {3, 40, 50, 3}, 2, 1, 32, 0, 0, 0, true});
+        check({"dim 128, window, empty sequences", type, {0, 0, 33, 33, 70}, {}, 4, 2, 128, 0, 9, 0, true});
+        check({"dim 128, three blocks, cap", type, {0, 20, 290}, {}, 2, 1, 128, 0, 0, 5.0, true});
+        check({"dim 64, both ways, window", type, {0, 3, 37}, {}, 4, 1, 64, 0, 5, 0, false});
         check({"dim 96", type, {0, 50}, {}, 1, 1, 96, 0, 0, 0, true});
         check({"long cache", type, {0, 1, 2}, {0, 270, 9, 40}, 3, 1, 128, 4, 0, 0, true});
         check({"dim 256", type, {0, 19}, {}, 1, 1, 256, 3, 0, 0, true});
