@@ -358,6 +358,10 @@ func (d Dropout) Threshold() uint32 { return uint32(d.P * (1 << 32)) }
 // A query at place i of the keys sees key j where j ≤ i (if Causal) and
 // j > i − Window (if Window > 0). It always sees the whole prefix, whose rows
 // are shared by all sequences and count as no position.
+//
+// Longest is a promise: of a query whose output counts, no key is Longest rows
+// away or more. A device may leave out keys that are; what other queries give is
+// finite, and of no use.
 type AttentionArgs struct {
 	Q, K, V             Tensor // [T, Heads·Dim], [·, KVHeads·Dim] twice
 	PrefixK, PrefixV    Tensor // [P, KVHeads·Dim]; may be absent
@@ -368,6 +372,7 @@ type AttentionArgs struct {
 	SoftCap             float64 // 0: none; else scores become c·tanh(s/c)
 	Causal              bool
 	Window              int
+	Longest             int    // rows of a sequence at most; 0: not known
 	Scratch             Tensor // Profile.AttentionScratch, u8
 }
 

@@ -106,7 +106,7 @@ func BenchStep(ctx context.Context, o StepBench) (r StepTimes, err error) {
 	j := plan.Job{
 		Model: m, Types: typesOf(c.Model.DType, shape), Profile: backend.Profile(),
 		Hyper: nn.Hyper{Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps, WeightDecay: c.Optim.WeightDecay, MaxGradNorm: c.Train.MaxGradNorm},
-		Train: bucketsOf([]data.MicroBatch{batch}),
+		Train: bucketsOf([]data.MicroBatch{batch}), Longest: batch.Longest,
 	}
 	if err := j.Checkpoint(plan.KeepAll, 0); err != nil {
 		return r, err

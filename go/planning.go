@@ -73,7 +73,7 @@ func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s S
 		if m.Outputs > 0 {
 			b.Targets = s.MicroBatch
 		}
-		job := plan.Job{Model: m, Types: types, Profile: p, Train: []nn.Bucket{b}, Hyper: nn.Hyper{MaxGradNorm: 1}}
+		job := plan.Job{Model: m, Types: types, Profile: p, Train: []nn.Bucket{b}, Longest: s.Sequence + m.Row.Virtual, Hyper: nn.Hyper{MaxGradNorm: 1}}
 		if err := job.Checkpoint(plan.Checkpointing(settings.Memory.Checkpointing), limit); err != nil {
 			return plan.Plan{}, nil, err
 		}

@@ -141,7 +141,7 @@ func (r *Run) prepare(ctx context.Context) (err error) {
 			Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps,
 			WeightDecay: c.Optim.WeightDecay, MaxGradNorm: c.Train.MaxGradNorm,
 		},
-		Train: shapes, Eval: bucketsOf(r.Eval),
+		Train: shapes, Eval: bucketsOf(r.Eval), Longest: r.longest(),
 	}
 	if r.Job.Adapters = len(r.adapters.loaded); r.Job.Adapters > 0 {
 		r.Job.Train = nil
@@ -309,6 +309,15 @@ func (r *Run) buckets() ([]nn.Bucket, error) {
 		return bucketsOf(all), err
 	}
 	return buckets(r.Loader.Buckets()), nil
+}
+
+// longest is the number of tokens of the longest sequence of the run.
+func (r *Run) longest() int {
+	most := r.Loader.Longest()
+	for _, b := range r.Eval {
+		most = max(most, b.Longest)
+	}
+	return most
 }
 
 func buckets(from []data.Bucket) []nn.Bucket {

@@ -33,14 +33,15 @@ type LoaderOptions struct {
 // options and i, so the cursor of a run is one number. It is safe for
 // concurrent use.
 type Loader struct {
-	rows   *Rows
-	o      LoaderOptions
-	order  order
-	limit  int // tokens of the largest micro-batch
-	mu     sync.Mutex
-	starts []int // first step of each epoch known so far, and of the next
-	epoch  int   // whose groups are held
-	groups [][]int32
+	rows    *Rows
+	o       LoaderOptions
+	order   order
+	limit   int // tokens of the largest micro-batch
+	longest int // tokens of a sequence, virtual ones included
+	mu      sync.Mutex
+	starts  []int // first step of each epoch known so far, and of the next
+	epoch   int   // whose groups are held
+	groups  [][]int32
 }
 
 // NewLoader checks the options. Every row must fit MaxSeqLength when packing.
@@ -65,6 +66,7 @@ func NewLoader(rows *Rows, o LoaderOptions) (*Loader, error) {
 	for i := range rows.Len() {
 		longest = max(longest, rows.Tokens(i))
 	}
+	l.longest = longest + o.Prompt
 	if o.Packing {
 		if o.MaxSeqLength < longest {
 			return nil, failure.Config("packing needs max_seq_length of at least the longest row, %d tokens; got %d", longest, o.MaxSeqLength)
@@ -77,6 +79,9 @@ func NewLoader(rows *Rows, o LoaderOptions) (*Loader, error) {
 	}
 	return l, nil
 }
+
+// Longest is the number of tokens of the longest sequence, virtual ones included.
+func (l *Loader) Longest() int { return l.longest }
 
 // StepsPerEpoch is the number of steps of an epoch, which packing may change
 // from one to the next.

@@ -35,6 +35,7 @@ type MicroBatch struct {
 	Values                            []float32 // [sequences, C]
 	Features                          []float32 // [sequences, h]: in place of tokens, where they are known
 	Tokens                            int       // of the documents: neither virtual ones nor what fills a bucket
+	Longest                           int       // tokens of the longest sequence, virtual ones included, what fills a bucket not
 
 	// Prompt is the number of virtual tokens that each sequence begins with,
 	// Virtual their rows, sequence by sequence. Their id is 0, a stand-in.
@@ -76,6 +77,7 @@ func FlattenPrompted(rows []Row, prompt int) MicroBatch {
 			}
 		}
 		m.Cu = append(m.Cu, int32(len(m.IDs)))
+		m.Longest = max(m.Longest, prompt+len(r.IDs))
 	}
 	if slices.ContainsFunc(rows, func(r Row) bool { return r.Adapter != "" }) {
 		for _, r := range rows {

@@ -128,7 +128,7 @@ func (a *Attention) args(r Reading, s attentionState, in Batch, c *shared, backw
 	args := bindings.AttentionArgs{
 		Q: s.q, K: s.k, V: s.v, Cu: in.Cu,
 		Heads: a.Heads, KVHeads: a.KVHeads, Dim: a.Dim,
-		Scale: a.Scale, SoftCap: a.SoftCap, Causal: !a.BothWays, Window: a.Window,
+		Scale: a.Scale, SoftCap: a.SoftCap, Causal: !a.BothWays, Window: a.Window, Longest: in.Longest,
 	}
 	if a.Prefix != nil && in.Cache == nil {
 		args.PrefixK, args.PrefixV = c.prefix.k[s.layer], c.prefix.v[s.layer]

@@ -18,6 +18,7 @@ type Batch struct {
 	Seed                   bindings.Tensor // [4] u32: key low, key high, step, micro-batch
 	Freq                   bindings.Tensor // [dim/2] float: rotary frequencies
 	Virtual, Slots         bindings.Tensor // [n·k] i32: rows of the k virtual tokens of each sequence, and their numbers; absent without a prompt
+	Longest                int             // tokens of a sequence at most, but for the one that fills the bucket; 0: not known
 	Training               bool            // dropout is on
 	Recompute              int             // blocks from the lowest that keep only their inputs, and run again in the backward pass
 	Values                 bindings.Tensor // [n, C] float: what a sequence should give, of several labels or numbers

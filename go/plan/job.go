@@ -26,6 +26,9 @@ type Job struct {
 	Hyper   nn.Hyper
 	Train   []nn.Bucket // of training micro-batches
 	Eval    []nn.Bucket // of evaluation micro-batches
+	// Longest is the most tokens of a sequence, virtual ones included; 0: not
+	// known. A device may leave keys out of attention that are further away.
+	Longest int
 	// Recompute is how many blocks of a training micro-batch keep only their
 	// inputs (nn.Batch); see Checkpoint. A bucket that is not there keeps all.
 	Recompute map[nn.Bucket]int
@@ -88,6 +91,7 @@ func (p *Placed) ClearLoss(ops bindings.Ops) { ops.Zero(p.Report.Loss()) }
 func (p *Placed) Micro(b nn.Bucket) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
 		in := p.Staging.Batch(b)
+		in.Longest = p.Longest
 		in.Recompute = p.Recompute[b]
 		nn.Micro(p.Reading(ops), p.Model.Objective, p.Model.Params, p.Report, in)
 	}
@@ -97,6 +101,7 @@ func (p *Placed) Micro(b nn.Bucket) func(bindings.Ops) {
 func (p *Placed) Loss(b nn.Bucket) func(bindings.Ops) {
 	return func(ops bindings.Ops) {
 		in := p.Staging.Batch(b)
+		in.Longest = p.Longest
 		if p.Output.Valid() {
 			in.Output = p.Output.RowRange(0, b.Sequences)
 		}

@@ -210,6 +210,9 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 	if len(b.Gates) != e.Adapters {
 		return failure.Internal("a micro-batch has weights of %d adapters, the model has %d", len(b.Gates), e.Adapters)
 	}
+	if most := e.Longest; most > 0 && b.Longest > most {
+		return failure.Internal("a micro-batch has a sequence of %d tokens, the plan at most %d", b.Longest, most)
+	}
 	var ints []byte
 	longest, prefix := 0, int32(e.Model.Prefix())
 	positions := make([]int32, len(b.Positions))

@@ -73,7 +73,8 @@ func step(b *testing.B, backend bindings.Backend, config string, rows int, how m
 	batch := []data.MicroBatch{data.Flatten(all)}
 	e, err := train.NewEngine(backend, plan.Job{
 		Model: m, Types: types, Profile: backend.Profile(), Hyper: nn.Hyper{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, MaxGradNorm: 1},
-		Train: []nn.Bucket{{Tokens: 256 * rows, Sequences: rows, Targets: 255 * rows}},
+		Longest: 256,
+		Train:   []nn.Bucket{{Tokens: 256 * rows, Sequences: rows, Targets: 255 * rows}},
 	}, 1)
 	require.NoError(b, err)
 	defer e.Close()

@@ -14,6 +14,7 @@ type attention struct {
 	heads, kvHeads, dim int
 	full                bool // not causal
 	window, prefix      int
+	most                int // of tokens of a sequence; 0: not said
 	softCap             float64
 	keys                []int32 // pairs; with a cache of slots rows
 	slots               int
@@ -37,7 +38,7 @@ func (c attention) args(m *maker, backward bool) bindings.AttentionArgs {
 	a := bindings.AttentionArgs{
 		Q: m.in("q", c.tokens(), c.heads*c.dim), K: m.in("k", rows, c.kvHeads*c.dim), V: m.in("v", rows, c.kvHeads*c.dim),
 		Cu: m.ints("cu", c.cu, len(c.cu)), Heads: c.heads, KVHeads: c.kvHeads, Dim: c.dim,
-		Scale: 1 / math.Sqrt(float64(c.dim)), SoftCap: c.softCap, Causal: !c.full, Window: c.window,
+		Scale: 1 / math.Sqrt(float64(c.dim)), SoftCap: c.softCap, Causal: !c.full, Window: c.window, Longest: c.most,
 	}
 	if c.prefix > 0 {
 		a.PrefixK, a.PrefixV = m.in("prefix k", c.prefix, c.kvHeads*c.dim), m.in("prefix v", c.prefix, c.kvHeads*c.dim)
@@ -94,6 +95,10 @@ var attentions = []attention{
 	{cu: []int32{0, 7, 65}, heads: 4, kvHeads: 2, dim: 32, prefix: 5, name: "prefix 5 "},
 	{cu: []int32{0, 7, 65}, heads: 2, kvHeads: 2, dim: 16, prefix: 65, window: 4, name: "prefix 65, window 4 "},
 	{cu: []int32{0, 9}, heads: 2, kvHeads: 1, dim: 16, prefix: 3, softCap: 2, full: true, zeroPrefixGrad: true, name: "frozen prefix, soft cap, bidirectional "},
+	{cu: []int32{0, 30, 100, 100, 164, 300}, heads: 4, kvHeads: 2, dim: 16, window: 60, name: "narrow window "},
+	{cu: []int32{0, 1, 130, 131, 260, 389, 400, 529, 530}, heads: 4, kvHeads: 2, dim: 16, most: 129, name: "at most 129 "},
+	{cu: []int32{0, 130, 258, 300, 601}, heads: 2, kvHeads: 1, dim: 16, most: 301, softCap: 2, prefix: 3, name: "at most 301, soft cap, prefix 3 "},
+	{cu: []int32{0, 100, 228, 300, 420, 520, 620, 740, 800}, heads: 2, kvHeads: 1, dim: 16, most: 128, prefix: 3, full: true, name: "at most 128, prefix 3, bidirectional "},
 	{cu: []int32{0}, heads: 2, kvHeads: 1, dim: 16, name: "no sequence "},
 	{cu: []int32{0, 0, 0}, heads: 2, kvHeads: 1, dim: 16, name: "no token "},
 	{cu: []int32{0, 1, 2, 2, 9}, heads: 4, kvHeads: 2, dim: 32, slots: 100, keys: []int32{0, 1, 20, 17, 40, 0, 50, 33}, name: "cache "},

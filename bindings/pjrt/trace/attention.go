@@ -6,39 +6,8 @@ import (
 	"github.com/graftlm/graft/bindings"
 )
 
-// Attention is not fused by XLA: the scores of a block of queries exist as
-// tensors. Blocks keep them small, and for causal attention a block looks only
-// at keys that come before its end (and within the window).
-const (
-	queryBlock  = 256
-	queryBlocks = 8 // at most, so that long sequences do not compile for minutes
-)
-
 // span is the keys that each query sees, as rows of K: [first, end), i32 [T].
 type span struct{ first, end value }
-
-// block is a range of queries and the range of keys that it may see.
-type block struct{ from, to, low, high int }
-
-// blocks divides the queries of an attention. With a cache or without
-// causality every key may be seen.
-func blocks(a bindings.AttentionArgs) (all []block) {
-	t := a.Q.Rows()
-	size := max(queryBlock, (t+queryBlocks-1)/queryBlocks)
-	for from := 0; from < t; from += size {
-		b := block{from, min(from+size, t), 0, a.K.Rows()}
-		if !a.Keys.Valid() {
-			if a.Causal {
-				b.high = b.to
-			}
-			if a.Window > 0 {
-				b.low = max(0, from-a.Window+1)
-			}
-		}
-		all = append(all, b)
-	}
-	return all
-}
 
 // visible works out on the device what each query sees: no boundary is a
 // constant. Every layer of a program asks for the same, so it is kept.
@@ -80,58 +49,37 @@ func (d *Tracer) visible(a bindings.AttentionArgs) span {
 	return s
 }
 
-// mask is where query i of a block sees key j of its range: the prefix, then
-// rows of K.
-func (d *Tracer) mask(a bindings.AttentionArgs, b block) value {
+// mask is where the queries of a group see the keys of their blocks: the prefix,
+// then rows of K. [n, size, P+span]
+func (d *Tracer) mask(a bindings.AttentionArgs, prefix int, g group) value {
 	s := d.visible(a)
-	dims := []int{b.to - b.from, b.high - b.low}
-	row := d.add(d.iota("i32", 1, dims...), d.fill(float64(b.low), "i32", dims...))
-	m := d.op("and",
-		d.compare("GE", row, d.spread(d.cut(s.first, 0, b.from, b.to), dims, 0)),
-		d.compare("LT", row, d.spread(d.cut(s.end, 0, b.from, b.to), dims, 0)))
-	if p := prefix(a); p > 0 {
-		m = d.concat(1, d.constant("true", "i1", []int{dims[0], p}, typ("i1", []int{dims[0], p})), m)
+	dims := []int{g.n, g.size, g.span}
+	row := d.add(d.iota("i32", 2, dims...), d.scale(d.iota("i32", 0, dims...), float64(g.size)))
+	row = d.add(row, d.num(float64(g.low), row))
+	of := func(v value) value {
+		v = d.pad(d.cut(v, 0, g.from, g.to), 0, 0, g.n*g.size-(g.to-g.from), 0)
+		return d.spread(d.reshape(v, g.n, g.size), dims, 0, 1)
+	}
+	m := d.op("and", d.compare("GE", row, of(s.first)), d.compare("LT", row, of(s.end)))
+	if prefix > 0 {
+		dims := []int{g.n, g.size, prefix}
+		m = d.concat(2, d.constant("true", "i1", dims, typ("i1", dims)), m)
 	}
 	return m
 }
 
-func prefix(a bindings.AttentionArgs) int {
-	if !a.PrefixK.Valid() {
-		return 0
-	}
-	return a.PrefixK.Rows()
+// masked is s [KV·n, size·G, S] where the mask [n, size, S] holds, else a number.
+func (d *Tracer) masked(s, mask value, with float64, a bindings.AttentionArgs) value {
+	n, size, keys := mask.dims[0], mask.dims[1], mask.dims[2]
+	all := []int{a.KVHeads, n, size, a.Heads / a.KVHeads, keys}
+	v := d.reshape(s, all...)
+	return d.reshape(d.choose(d.spread(mask, all, 1, 2, 4), v, d.num(with, v)), s.dims...)
 }
 
-// queries sees [T, KV·G·D] as [KV, T, G, D].
-func (d *Tracer) queries(t bindings.Tensor, a bindings.AttentionArgs) value {
-	return d.transpose(d.reshape(d.get(t), t.Rows(), a.KVHeads, a.Heads/a.KVHeads, a.Dim), 1, 0, 2, 3)
-}
-
-// keys sees the rows of keys or values, after those of the prefix, as [KV, P+S, D].
-func (d *Tracer) keys(t, p bindings.Tensor, a bindings.AttentionArgs) value {
-	v := d.reshape(d.get(t), t.Rows(), a.KVHeads, a.Dim)
-	if p.Valid() {
-		v = d.concat(0, d.reshape(d.get(p), p.Rows(), a.KVHeads, a.Dim), v)
-	}
-	return d.transpose(v, 1, 0, 2)
-}
-
-// part is the keys that a block looks at: the prefix, and its range.
-func (d *Tracer) part(k value, a bindings.AttentionArgs, b block) value {
-	p := prefix(a)
-	if p == 0 {
-		return d.cut(k, 1, b.low, b.high)
-	}
-	if b.low == 0 {
-		return d.cut(k, 1, 0, p+b.high)
-	}
-	return d.concat(1, d.cut(k, 1, 0, p), d.cut(k, 1, p+b.low, p+b.high))
-}
-
-// scores are capped and scaled, [KV, T, G, S], with their derivative by q·k
+// scores are capped and scaled, [KV·n, size·G, S], with their derivative by q·k
 // where a cap bends them.
 func (d *Tracer) scores(q, k value, a bindings.AttentionArgs) (s, slope value) {
-	s = d.scale(d.dot(q, k, [2][]int{{0}, {0}}, [2][]int{{3}, {2}}), a.Scale)
+	s = d.scale(d.batched(q, k, 2, 2), a.Scale)
 	if a.SoftCap > 0 {
 		t := d.op("tanh", d.scale(s, 1/a.SoftCap))
 		s, slope = d.scale(t, a.SoftCap), d.sub(d.num(1, t), d.mul(t, t))
@@ -139,8 +87,13 @@ func (d *Tracer) scores(q, k value, a bindings.AttentionArgs) (s, slope value) {
 	return s, slope
 }
 
-// rowwise spreads [KV, T, G] over the keys.
-func (d *Tracer) rowwise(x, s value) value { return d.spread(x, s.dims, 0, 1, 2) }
+// batched is a product for each element of the first dimension.
+func (d *Tracer) batched(x, y value, i, j int) value {
+	return d.dot(x, y, [2][]int{{0}, {0}}, [2][]int{{i}, {j}})
+}
+
+// rowwise spreads a number for each row over its elements.
+func (d *Tracer) rowwise(x, s value) value { return d.spread(x, s.dims, 0, 1) }
 
 func (d *Tracer) Attention(o, lse bindings.Tensor, a bindings.AttentionArgs) {
 	d.begin("attention")
@@ -149,20 +102,23 @@ func (d *Tracer) Attention(o, lse bindings.Tensor, a bindings.AttentionArgs) {
 		d.set(lse, d.fill(0, "f32", lse.Shape.Dims()...))
 		return
 	}
-	q, k, v := d.queries(a.Q, a), d.keys(a.K, a.PrefixK, a), d.keys(a.V, a.PrefixV, a)
+	each := a.Heads / a.KVHeads
+	q, k, v := d.heads(a.Q, a), d.keys(a.K, a), d.keys(a.V, a)
+	pk, pv := d.keys(a.PrefixK, a), d.keys(a.PrefixV, a)
 	var outs, lses []value
-	for _, b := range blocks(a) {
-		s, _ := d.scores(d.cut(q, 1, b.from, b.to), d.part(k, a, b), a)
-		s = d.choose(d.spread(d.mask(a, b), s.dims, 1, 3), s, d.num(math.Inf(-1), s))
-		big := d.max(s, 3)
+	for _, g := range divide(a) {
+		s, _ := d.scores(d.take(q, each, g), d.band(k, pk, g), a)
+		s = d.masked(s, d.mask(a, s.dims[2]-g.span, g), math.Inf(-1), a)
+		big := d.max(s, 2)
 		p := d.op("exponential", d.sub(s, d.rowwise(big, s)))
-		sum := d.sum(p, 3)
-		out := d.dot(d.convert(p, v.elem), d.part(v, a, b), [2][]int{{0}, {0}}, [2][]int{{3}, {1}})
-		outs = append(outs, d.div(out, d.rowwise(sum, out)))
-		lses = append(lses, d.add(big, d.op("log", sum)))
+		sum := d.sum(p, 2)
+		out := d.batched(d.convert(p, v.elem), d.band(v, pv, g), 2, 1)
+		outs = append(outs, d.give(d.div(out, d.rowwise(sum, out)), each, g))
+		l := d.add(big, d.op("log", sum))
+		lses = append(lses, d.give(d.reshape(l, append(l.dims, 1)...), each, g))
 	}
-	d.set(o, d.transpose(d.concat(1, outs...), 1, 0, 2, 3))
-	d.set(lse, d.transpose(d.concat(1, lses...), 1, 0, 2))
+	d.set(o, d.rowsOf(d.concat(1, outs...), a))
+	d.set(lse, d.rowsOf(d.concat(1, lses...), a))
 }
 
 // AttentionBackward: with p = exp(score − lse) and delta = do·o,
@@ -177,52 +133,54 @@ func (d *Tracer) AttentionBackward(g bindings.AttentionGrads, do, o, lse binding
 		}
 		return
 	}
-	groups, p := a.Heads/a.KVHeads, prefix(a)
-	gy := d.queries(do, a)
-	q := d.after(d.queries(a.Q, a), gy)
-	k, v := d.keys(a.K, a.PrefixK, a), d.keys(a.V, a.PrefixV, a)
-	l := d.transpose(d.reshape(d.get(lse), rows, a.KVHeads, groups), 1, 0, 2)
-	delta := d.sum(d.mul(d.wide(gy), d.wide(d.queries(o, a))), 3)
+	each := a.Heads / a.KVHeads
+	gy := d.heads(do, a)
+	q := d.after(d.heads(a.Q, a), gy)
+	k, v := d.keys(a.K, a), d.keys(a.V, a)
+	pk, pv := d.keys(a.PrefixK, a), d.keys(a.PrefixV, a)
+	l := d.heads(lse, a)
+	delta := d.sum(d.mul(d.wide(gy), d.wide(d.heads(o, a))), 2)
+	delta = d.reshape(delta, l.dims...)
 	var dqs []value
-	var dk, dv value
-	for i, b := range blocks(a) {
-		cut := func(x value) value { return d.cut(x, 1, b.from, b.to) }
-		kb, vb, qb, gb := d.part(k, a, b), d.part(v, a, b), cut(q), cut(gy)
+	var dk, dv, dpk, dpv value
+	for _, b := range divide(a) {
+		cut := func(x value) value { return d.take(x, each, b) }
+		row := func(x, s value) value { x = cut(x); return d.rowwise(d.reshape(x, x.dims[:2]...), s) }
+		kb, vb, qb, gb := d.band(k, pk, b), d.band(v, pv, b), cut(q), cut(gy)
 		s, slope := d.scores(qb, kb, a)
-		prob := d.op("exponential", d.sub(s, d.rowwise(cut(l), s)))
-		prob = d.choose(d.spread(d.mask(a, b), s.dims, 1, 3), prob, d.num(0, prob))
-		dp := d.dot(gb, vb, [2][]int{{0}, {0}}, [2][]int{{3}, {2}})
-		ds := d.scale(d.mul(prob, d.sub(dp, d.rowwise(cut(delta), dp))), a.Scale)
+		p := s.dims[2] - b.span
+		prob := d.masked(d.op("exponential", d.sub(s, row(l, s))), d.mask(a, p, b), 0, a)
+		dp := d.batched(gb, vb, 2, 2)
+		ds := d.scale(d.mul(prob, d.sub(dp, row(delta, dp))), a.Scale)
 		if slope.name != "" {
 			ds = d.mul(ds, slope)
 		}
 		ds, prob = d.convert(ds, q.elem), d.convert(prob, q.elem)
-		dqs = append(dqs, d.dot(ds, kb, [2][]int{{0}, {0}}, [2][]int{{3}, {1}}))
-		partK := d.whole(d.dot(ds, qb, [2][]int{{0}, {0}}, [2][]int{{1, 2}, {1, 2}}), p, b, a.K.Rows())
-		partV := d.whole(d.dot(prob, gb, [2][]int{{0}, {0}}, [2][]int{{1, 2}, {1, 2}}), p, b, a.K.Rows())
-		if i == 0 {
-			dk, dv = partK, partV
-		} else {
-			dk, dv = d.add(dk, partK), d.add(dv, partV)
-		}
+		dqs = append(dqs, d.give(d.batched(ds, kb, 2, 1), each, b))
+		d.gather(&dpk, &dk, d.batched(ds, qb, 1, 1), p, rows, b)
+		d.gather(&dpv, &dv, d.batched(prob, gb, 1, 1), p, rows, b)
 	}
-	d.set(g.DQ, d.transpose(d.concat(1, dqs...), 1, 0, 2, 3))
-	for _, out := range []struct {
-		t, prefix bindings.Tensor
-		v         value
-	}{{g.DK, g.DPK, dk}, {g.DV, g.DPV, dv}} {
-		all := d.transpose(out.v, 1, 0, 2) // [P+S, KV, D]
-		d.set(out.t, d.cut(all, 0, p, p+rows))
-		if out.prefix.Valid() {
-			d.accumulate(out.prefix, d.cut(all, 0, 0, p))
-		}
+	d.set(g.DQ, d.rowsOf(d.concat(1, dqs...), a))
+	back := func(v value) value { return d.transpose(v, 1, 0, 2) }
+	d.set(g.DK, back(dk))
+	d.set(g.DV, back(dv))
+	if g.DPK.Valid() {
+		d.accumulate(g.DPK, back(dpk))
+	}
+	if g.DPV.Valid() {
+		d.accumulate(g.DPV, back(dpv))
 	}
 }
 
-// whole puts the gradient of the keys of a block among those of all.
-func (d *Tracer) whole(x value, p int, b block, rows int) value {
-	if p == 0 || b.low == 0 {
-		return d.pad(x, 1, b.low, rows-b.high, 0)
+// gather adds the gradient of a band to those of the prefix and of the keys.
+func (d *Tracer) gather(prefix, keys *value, band value, p, rows int, g group) {
+	first, rest := d.unband(band, p, rows, g)
+	if keys.name == "" {
+		*prefix, *keys = first, rest
+		return
 	}
-	return d.concat(1, d.cut(x, 1, 0, p), d.pad(d.cut(x, 1, p, x.dims[1]), 1, b.low, rows-b.high, 0))
+	if p > 0 {
+		*prefix = d.add(*prefix, first)
+	}
+	*keys = d.add(*keys, rest)
 }

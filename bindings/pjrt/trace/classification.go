@@ -7,6 +7,9 @@ import "github.com/graftlm/graft/bindings"
 // number.
 func (d *Tracer) ClassificationLoss(loss, dlogits bindings.Tensor, a bindings.ClassificationArgs) {
 	d.begin("classification_loss")
+	if a.Logits.Rows() == 0 {
+		return
+	}
 	exact := func(t bindings.Tensor) value { return d.convert(d.get(t), "f64") }
 	z, weights, c := exact(a.Logits), exact(a.Weights), float64(a.Logits.Cols())
 	scale := d.mul(weights, d.spread(d.at(exact(a.Inverse), 0), weights.dims))
@@ -14,7 +17,8 @@ func (d *Tracer) ClassificationLoss(loss, dlogits bindings.Tensor, a bindings.Cl
 	var lost, hit, slope value
 	switch a.Loss {
 	case bindings.SoftmaxCrossEntropy:
-		lost, hit, slope = d.rowLosses(z, d.get(a.Classes), scale, bindings.CrossEntropyArgs{}, true)
+		lost, hit, slope = d.losses(d.transpose(z, 1, 0), d.get(a.Classes), scale, bindings.CrossEntropyArgs{}, true)
+		slope = d.transpose(slope, 1, 0)
 	case bindings.BinaryCrossEntropy:
 		v, zero := exact(a.Values), d.num(0, z)
 		one := d.num(1, z)

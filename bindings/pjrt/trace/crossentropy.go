@@ -1,15 +1,13 @@
 package trace
 
-import (
-	"math"
-
-	"github.com/graftlm/graft/bindings"
-)
+import "github.com/graftlm/graft/bindings"
 
 // LinearCrossEntropy goes through the target rows in chunks, one after the
-// other, so that only the logits of one exist. With p = softmax(z), L =
-// logsumexp(z) and the smoothed target q = (1−ε)·onehot + ε/V the gradient of the
-// loss by z is weight·inverse·(p·(1 + 2λL) − q), times 1 − (z/c)² under a soft cap.
+// other, so that only the logits of one exist. They lie as [V, n]: the product
+// W·xᵀ is three times as fast as x·Wᵀ with the CPU plugin, whose products divide
+// the rows of the result among the cores. With p = softmax(z), L = logsumexp(z)
+// and the smoothed target q = (1−ε)·onehot + ε/V the gradient of the loss by z
+// is weight·inverse·(p·(1 + 2λL) − q), times 1 − (z/c)² under a soft cap.
 func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.CrossEntropyArgs) {
 	d.begin("linear_cross_entropy")
 	x, n := d.get(a.X), a.Rows.Len()
@@ -23,7 +21,7 @@ func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 		to := min(from+chunk, n)
 		cut := func(v value) value { return d.cut(v, 0, from, to) }
 		xs := d.after(d.rows(x, cut(rows)), lost)
-		l, hit, dz := d.rowLosses(d.matmul(xs, w, 1, 1), cut(targets), cut(scale), a, dx.Valid() || dw.Valid())
+		l, hit, dz := d.losses(d.matmul(w, xs, 1, 1), cut(targets), cut(scale), a, dx.Valid() || dw.Valid())
 		lost = d.add(lost, d.total(d.mul(l, cut(scale))))
 		hits = d.add(hits, d.total(d.choose(hit, cut(weights), d.num(0, cut(weights)))))
 		if dz.name == "" {
@@ -31,10 +29,10 @@ func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 		}
 		dz = d.convert(dz, x.elem)
 		if dx.Valid() {
-			dxs = append(dxs, d.matmul(dz, w, 1, 0))
+			dxs = append(dxs, d.matmul(dz, w, 0, 0))
 		}
 		if dw.Valid() {
-			d.accumulate(dw, d.matmul(dz, xs, 0, 0))
+			d.accumulate(dw, d.matmul(dz, xs, 1, 0))
 		}
 	}
 	d.accumulate(loss, d.concat(0, d.reshape(lost, 1), d.reshape(hits, 1)))
@@ -47,42 +45,45 @@ func (d *Tracer) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 	}
 }
 
-// rowLosses turns logits [n, V] into the loss of each row, whether the target
-// is the (first) largest logit, and, if wanted, the gradient by the logits of
-// scale·loss.
-func (d *Tracer) rowLosses(z, targets, scale value, a bindings.CrossEntropyArgs, gradient bool) (loss, hit, dz value) {
-	slope := d.spread(scale, z.dims, 0)
+// losses turns logits [V, n], one column a row, into the loss of each, whether
+// its target is the (first) largest logit, and, if wanted, the gradient by the
+// logits of scale·loss.
+func (d *Tracer) losses(z, targets, scale value, a bindings.CrossEntropyArgs, gradient bool) (loss, hit, dz value) {
+	slope := d.spread(scale, z.dims, 1)
 	if a.SoftCap > 0 {
 		t := d.op("tanh", d.scale(z, 1/a.SoftCap))
 		z = d.scale(t, a.SoftCap)
 		slope = d.mul(slope, d.sub(d.num(1, t), d.mul(t, t)))
 	}
-	place := d.iota("i32", 1, z.dims...)
-	target := d.compare("EQ", place, d.spread(targets, z.dims, 0))
-	zero, big := d.num(0, z), d.max(z, 1)
-	lse := d.add(big, d.op("log", d.sum(d.op("exponential", d.sub(z, d.spread(big, z.dims, 0))), 1)))
-	loss = d.sub(lse, d.sum(d.choose(target, z, zero), 1))
-	even := a.LabelSmoothing / float64(z.dims[1])
+	across := func(v value) value { return d.spread(v, z.dims, 1) }
+	vocab, n := z.dims[0], z.dims[1]
+	big := d.max(z, 0)
+	e := d.op("exponential", d.sub(z, across(big)))
+	sum := d.sum(e, 0)
+	lse := d.add(big, d.op("log", sum))
+	inside := d.op("clamp", d.num(0, targets), targets, d.num(float64(vocab-1), targets))
+	at := d.add(d.scale(inside, float64(n)), d.iota("i32", 0, n))
+	target := d.rows(d.reshape(z, vocab*n), at)
+	loss = d.sub(lse, target)
+	even := a.LabelSmoothing / float64(vocab)
 	if a.LabelSmoothing > 0 {
-		loss = d.add(loss, d.sub(d.scale(d.sum(d.choose(target, z, zero), 1), a.LabelSmoothing), d.scale(d.sum(z, 1), even)))
+		loss = d.add(loss, d.sub(d.scale(target, a.LabelSmoothing), d.scale(d.sum(z, 0), even)))
 	}
 	if a.ZLoss > 0 {
 		loss = d.add(loss, d.scale(d.mul(lse, lse), a.ZLoss))
 	}
-	largest := d.compare("GE", z, d.spread(big, z.dims, 0))
-	first := d.fold(d.choose(largest, place, d.num(math.MaxInt32, place)), "minimum", math.MaxInt32, 1)
-	hit = d.compare("EQ", first, targets)
+	place := d.iota("i32", 0, z.dims...)
+	earlier := d.op("and", d.compare("LT", place, across(inside)), d.compare("GE", z, across(big)))
+	hit = d.op("and", d.compare("GE", target, big), d.op("not", d.fold(earlier, "or", 0, 0)))
 	if gradient {
-		p := d.op("exponential", d.sub(z, d.spread(lse, z.dims, 0)))
+		share := d.div(d.num(1, sum), sum)
 		if a.ZLoss > 0 {
 			grown := d.scale(lse, 2*a.ZLoss)
-			p = d.mul(p, d.spread(d.add(grown, d.num(1, grown)), z.dims, 0))
+			share = d.mul(share, d.add(grown, d.num(1, grown)))
 		}
-		others := zero
-		if even > 0 {
-			others = d.num(even, z)
-		}
-		dz = d.mul(slope, d.sub(p, d.choose(target, d.num(1-a.LabelSmoothing+even, z), others)))
+		others := d.num(even, z)
+		mine := d.compare("EQ", place, across(inside))
+		dz = d.mul(slope, d.sub(d.mul(e, across(share)), d.choose(mine, d.num(1-a.LabelSmoothing+even, z), others)))
 	}
 	return loss, hit, dz
 }

@@ -125,6 +125,8 @@ func (b *builder) constant(lit, elem string, dims []int, t string) value {
 func literal(x float64, elem string) string {
 	switch elem {
 	case "f32", "bf16", "f64":
+	case "i1":
+		return strconv.FormatBool(x != 0)
 	default:
 		return strconv.FormatInt(int64(x), 10)
 	}
