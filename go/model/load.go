@@ -203,7 +203,10 @@ func (l loading) put(dst bindings.Tensor, first int) error {
 }
 
 func (l loading) load(s Source, name string) error {
-	if l.p.Storage == nn.Dense {
+	switch {
+	case l.verbatim(s, name):
+		return l.bytes(s, name)
+	case l.p.Storage == nn.Dense:
 		return l.dense()
 	}
 	q, err := bnb.Find(s, name)
@@ -248,12 +251,7 @@ func Values(s Source, name string) (func(dst []float32, first int) error, error)
 			return err
 		}
 		decode(dst, raw)
-		for i, v := range dst {
-			if v-v != 0 {
-				return failure.Data("%s: element %d is %v; a model with such a weight can only give NaN", name, first+i, v)
-			}
-		}
-		return nil
+		return refuse(name, first, dst)
 	}, nil
 }
 
