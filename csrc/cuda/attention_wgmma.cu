@@ -30,10 +30,6 @@ struct Maps {
     TensorMap q, k, v;
 };
 
-__device__ inline void load_head(bf16* to, const TensorMap* map, uint64_t* full, int row, int head, int rows) {
-    for (int box = 0; box < 2; ++box) tma_load_2d(to + box * rows * kBox, map, full, row, head * kDim + box * kBox);
-}
-
 __global__ void __launch_bounds__(kBlockThreads)
 forward_hopper(const __grid_constant__ Maps maps, Attention<bf16> p, Matrix<bf16> o, float* lse) {
 #if GRAFT_HAS_WGMMA
@@ -59,6 +55,9 @@ forward_hopper(const __grid_constant__ Maps maps, Attention<bf16> p, Matrix<bf16
     KeyTile tile;
     const int group = threadIdx.x / 128 - 1;
     if (group < 0) {
+        auto load_head = [](bf16* to, const TensorMap* map, uint64_t* full, int row, int head, int rows) {
+            for (int box = 0; box < 2; ++box) tma_load_2d(to + box * rows * kBox, map, full, row, head * kDim + box * kBox);
+        };
         set_registers_down<40>();
         if (threadIdx.x != 0) return;
         mbarrier_arrive_expect_tx(q_full, kQueries * kDim * int(sizeof(bf16)));
