@@ -292,7 +292,6 @@ func Upload(dev bindings.Device, t bindings.Tensor, values []float32) error {
 	return dev.Upload(t, encoded(make([]byte, int64(len(values))*t.DType.Size()), t.DType, values))
 }
 
-
 // encoded is bindings.Encode, into a place that is large enough for the types of
 // most tensors.
 func encoded(place []byte, t bindings.DType, values []float32) []byte {
