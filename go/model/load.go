@@ -191,15 +191,7 @@ func (l loading) put(dst bindings.Tensor, first int) error {
 	if err := l.read(values, first); err != nil {
 		return err
 	}
-	switch dst.DType {
-	case bindings.F32:
-		safetensors.F32ToBytes(l.raw, values)
-	case bindings.BF16:
-		safetensors.F32ToBF16(l.raw, values)
-	default:
-		return Upload(l.dev, dst, values)
-	}
-	return l.dev.Upload(dst, l.raw[:dst.Bytes()])
+	return l.dev.Upload(dst, encoded(l.raw, dst.DType, values))
 }
 
 func (l loading) load(s Source, name string) error {
@@ -295,7 +287,21 @@ func decoder(t safetensors.DType) func(dst []float32, src []byte) {
 // Upload writes values to a tensor of any floating-point type, rounding to
 // nearest even.
 func Upload(dev bindings.Device, t bindings.Tensor, values []float32) error {
-	return dev.Upload(t, bindings.Encode(t.DType, values))
+	return dev.Upload(t, encoded(make([]byte, int64(len(values))*t.DType.Size()), t.DType, values))
+}
+
+// encoded is bindings.Encode, into a place that is large enough for the types of
+// most tensors.
+func encoded(place []byte, t bindings.DType, values []float32) []byte {
+	switch t {
+	case bindings.F32:
+		safetensors.F32ToBytes(place, values)
+	case bindings.BF16:
+		safetensors.F32ToBF16(place, values)
+	default:
+		return bindings.Encode(t, values)
+	}
+	return place[:len(values)*int(t.Size())]
 }
 
 // Download reads a tensor of any floating-point type.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 
@@ -213,7 +214,6 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 	if most := e.Longest; most > 0 && b.Longest > most {
 		return failure.Internal("a micro-batch has a sequence of %d tokens, the plan at most %d", b.Longest, most)
 	}
-	var ints []byte
 	longest, prefix := 0, int32(e.Model.Prefix())
 	positions := make([]int32, len(b.Positions))
 	for i, p := range b.Positions {
@@ -224,13 +224,15 @@ func (e *Engine) stage(b data.MicroBatch, bucket nn.Bucket, inverse, lr float64,
 	for i := range slots {
 		slots[i] = int32(i % b.Prompt)
 	}
+	to := e.Staging.Ints(bucket)
+	ints := make([]byte, 0, to.Bytes())
 	for _, part := range [][]int32{b.IDs, positions, b.Cu, b.Rows, b.Targets, b.Virtual, slots} {
-		ints = append(ints, bindings.EncodeInts(part)...)
+		ints, _ = binary.Append(ints, binary.LittleEndian, part) // it knows integers
 	}
 	floats := []float32{float32(inverse), float32(lr)}
 	floats = append(floats, e.Model.Config.Rope.Frequencies(longest)...)
 	floats = append(append(append(floats, b.Weights...), b.Values...), b.Features...)
-	if err := e.dev.Upload(e.Staging.Ints(bucket), ints); err != nil {
+	if err := e.dev.Upload(to, ints); err != nil {
 		return err
 	}
 	if err := model.Upload(e.dev, e.Staging.Floats(bucket), floats); err != nil {
