@@ -135,9 +135,9 @@ template <bool BF16, int MR, bool DIRECT> GRAFT_AVX512 void tile(const Tile& t) 
 }  // namespace
 
 extern const Kernels kAVX512 = {GRAFT_F32, 12, 32, GRAFT_TILES(false, false), GRAFT_TILES(false, true),
-                                nullptr, pack_a_f32, pack_b_f32};
+                                nullptr, pack_a_f32, pack_b_f32, nullptr};
 extern const Kernels kAVX512BF16 = {GRAFT_BF16, 12, 32, GRAFT_TILES(true, false), GRAFT_TILES(true, true),
-                                    nullptr, pack_a_bf16, pack_b_bf16};
+                                    nullptr, pack_a_bf16, pack_b_bf16, nullptr};
 
 }  // namespace graft::cpu
 #endif

@@ -48,6 +48,6 @@ template <int MR> void tile_portable(const Tile& t) {
 extern const Kernels kPortable = {GRAFT_F32, kMr, kNr,
                                   {nullptr, tile_portable<1>, tile_portable<2>, tile_portable<3>, tile_portable<4>,
                                    tile_portable<5>, tile_portable<6>},
-                                  {}, nullptr, pack_a, pack_b};
+                                  {}, nullptr, pack_a, pack_b, nullptr};
 
 }  // namespace graft::cpu
