@@ -64,7 +64,6 @@ struct Product {
     void pack_a_share(uint32_t* to, int64_t i0, int64_t rows, int64_t u0, int64_t u1, Range share);
     void pack_a_tails(uint32_t* to, int64_t i0, int64_t rows, Range share);
     void pack_b(uint32_t* to, Range cols, int64_t u0, int64_t u1);
-    void fetch_b(int64_t panel, int64_t u) const;
     void pack_b_tails(uint32_t* to, Range cols);
     void slices(int64_t u0, int64_t u1, int64_t s, int64_t* begin, int64_t* end) const {
         *begin = std::min(u0 + s * slice, u1);
@@ -134,21 +133,12 @@ void Product::pack_a_tails(uint32_t* to, int64_t i0, int64_t rows, Range share) 
     }
 }
 
-// NF4 rows to L2, half a line of each: those of the panel two slices on, at the end of its rows those of the next block.
-// So many short streams no core guesses by itself.
-void Product::fetch_b(int64_t panel, int64_t u) const {
-    if ((u += 2 * depth) >= units) u -= units, panel += kRowPanels;
-    const int64_t end = std::min((panel + 1) * k.nr, g.n);
-    for (int64_t i = panel * k.nr; i < end; i++) __builtin_prefetch(static_cast<const char*>(g.b.p) + (i * g.b.ld + u) / 2, 0, 2);
-}
-
 void Product::pack_b(uint32_t* to, Range cols, int64_t u0, int64_t u1) {
     const int64_t pitch = k.nr * depth;
     for (int64_t p = cols.begin, done; p < cols.end; p += done, to += done * pitch) {
         done = kBlockPanels;
         if (k.pack_b_block && p + done <= cols.end && k.pack_b_block(to, pitch, b, p * k.nr, u0, u1)) continue;
         done = 1;
-        if (depth < slab && g.b.form == kRows) fetch_b(p, u0);
         k.pack_b(to, b, p * k.nr, u0, u1);
     }
 }
