@@ -35,7 +35,7 @@ func CUDAProfile() Profile {
 // PJRTProfile is that of any PJRT plugin. The compiler holds a few tensors of
 // the size of the logits at once.
 func PJRTProfile() Profile {
-	return Profile{Name: "pjrt", CompilerScratch: true, LogitsBytes: 64 << 20}
+	return Profile{Name: "pjrt", CompilerScratch: true, LogitsBytes: 32 << 20}
 }
 
 // LogitsRows is the number of rows whose logits LinearCrossEntropy computes at

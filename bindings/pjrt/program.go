@@ -69,7 +69,13 @@ func (d *device) compile(m *module) error {
 		d.announce(c)
 	}
 	start := time.Now()
-	e, err := d.client.Compile().WithStableHLO([]byte(m.Text)).Done()
+	config := d.client.Compile().WithStableHLO([]byte(m.Text))
+	if d.client.Platform() == "cpu" {
+		// Each product that XNNPACK takes keeps its packed operand for the next
+		// launch: hundreds of megabytes in a step.
+		override(config, "xla_cpu_use_xnnpack", false)
+	}
+	e, err := config.Done()
 	if err != nil {
 		return fmt.Errorf("compile: %w", kind(err))
 	}

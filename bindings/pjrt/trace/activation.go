@@ -46,6 +46,7 @@ func (d *Tracer) Activation(y, x bindings.Tensor, f bindings.ActivationFunction)
 
 func (d *Tracer) ActivationBackward(dx, dy, x bindings.Tensor, f bindings.ActivationFunction) {
 	d.begin("activation_backward")
-	_, slope := d.activation(f, d.wide(d.get(x)), true)
-	d.set(dx, d.mul(d.wide(d.reshape(d.get(dy), x.Shape.Dims()...)), slope))
+	g := d.wide(d.reshape(d.get(dy), x.Shape.Dims()...))
+	_, slope := d.activation(f, d.after(d.wide(d.get(x)), g), true)
+	d.set(dx, d.mul(g, slope))
 }

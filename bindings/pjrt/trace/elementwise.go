@@ -35,10 +35,12 @@ func (d *Tracer) SwiGLU(y, gate, up bindings.Tensor) {
 	d.set(y, d.mul(d.mul(g, d.op("logistic", g)), d.wide(d.get(up))))
 }
 
-// SwiGLUBackward: silu'(g) = σ(g)·(1 + g·(1 − σ(g))).
+// SwiGLUBackward: silu'(g) = σ(g)·(1 + g·(1 − σ(g))). σ is computed anew, not
+// kept from the forward pass.
 func (d *Tracer) SwiGLUBackward(dgate, dup, dy, gate, up bindings.Tensor) {
 	d.begin("swiglu_backward")
-	g, u, v := d.wide(d.get(gate)), d.wide(d.get(up)), d.wide(d.get(dy))
+	v := d.wide(d.get(dy))
+	g, u := d.after(d.wide(d.get(gate)), v), d.wide(d.get(up))
 	s := d.op("logistic", g)
 	one := d.num(1, g)
 	slope := d.mul(s, d.add(one, d.mul(g, d.sub(one, s))))

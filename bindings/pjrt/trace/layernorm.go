@@ -23,7 +23,8 @@ func (d *Tracer) LayerNorm(y, sum, mean, rstd bindings.Tensor, a bindings.LayerN
 // dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), dw = Σ dy·x̂ and dbias = Σ dy over the rows.
 func (d *Tracer) LayerNormBackward(dx bindings.Tensor, how bindings.Write, dw, dbias, dy, mean, rstd bindings.Tensor, a bindings.LayerNormArgs) {
 	d.begin("layer_norm_backward")
-	x, g := d.wide(d.get(a.X)), d.wide(d.get(dy))
+	g := d.wide(d.get(dy))
+	x := d.after(d.wide(d.get(a.X)), g)
 	r := d.spread(d.get(rstd), x.dims, 0)
 	n := d.mul(d.sub(x, d.spread(d.get(mean), x.dims, 0)), r)
 	if dw.Valid() {

@@ -2,16 +2,19 @@ package trace
 
 import "github.com/graftlm/graft/bindings"
 
+// Linear is one product, [x | xa]·[W | B]ᵀ: of a sum of products a compiler
+// keeps both until the backward pass, and adds them wherever it reads y.
 func (d *Tracer) Linear(y bindings.Tensor, l bindings.LinearArgs) {
 	d.begin("linear")
 	x := d.get(l.X)
-	out := d.matmul(x, d.weight(l.W, x), 1, 1)
-	if l.Bias.Valid() {
-		out = d.add(out, d.spread(d.wide(d.get(l.Bias)), out.dims, 1))
-	}
+	in, w := []value{x}, []value{d.weight(l.W, x)}
 	for _, a := range l.Adapters {
 		d.set(a.XA, d.gated(a, d.scale(d.matmul(d.dropped(l.X, a.Drop, x), d.factor(a.A, x), 1, 1), a.Scale)))
-		out = d.add(out, d.matmul(d.get(a.XA), d.factor(a.B, x), 1, 1))
+		in, w = append(in, d.get(a.XA)), append(w, d.factor(a.B, x))
+	}
+	out := d.matmul(d.concat(1, in...), d.concat(1, w...), 1, 1)
+	if l.Bias.Valid() {
+		out = d.add(out, d.spread(d.wide(d.get(l.Bias)), out.dims, 1))
 	}
 	d.set(y, out)
 }

@@ -23,7 +23,8 @@ func (d *Tracer) RMSNorm(y, sum, rstd bindings.Tensor, a bindings.NormArgs) {
 // dw = Σ dy·x̂ over the rows.
 func (d *Tracer) RMSNormBackward(dx bindings.Tensor, how bindings.Write, dw, dy, rstd bindings.Tensor, a bindings.NormArgs) {
 	d.begin("rms_norm_backward")
-	x, g := d.wide(d.get(a.X)), d.wide(d.get(dy))
+	g := d.wide(d.get(dy))
+	x := d.after(d.wide(d.get(a.X)), g) // x̂ is computed anew, not kept from the forward pass
 	r := d.spread(d.get(rstd), x.dims, 0)
 	n := d.mul(x, r)
 	if dw.Valid() {
