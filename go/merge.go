@@ -2,6 +2,7 @@ package graft
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/graftlm/graft/bindings"
@@ -76,14 +77,19 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 			return r, err
 		}
 	}
-	if o.NF4 {
-		s, err := export.MergeNF4(ctx, base, m, values, true, o.Out)
-		if err != nil {
-			return r, err
-		}
-		r.Survival = &s
-	} else if err := export.Merge(ctx, base, m, values, o.Out); err != nil {
+	on, err := arithmetic(o.Backend, o.Device, m)
+	if err != nil {
 		return r, err
+	}
+	if o.NF4 {
+		var s export.Survival
+		s, err = export.MergeNF4(ctx, on, base, m, values, true, o.Out)
+		r.Survival = &s
+	} else {
+		err = export.Merge(ctx, on, base, m, values, o.Out)
+	}
+	if err = errors.Join(err, on.Close()); err != nil {
+		return Merged{}, err
 	}
 	r.Output = o.Out
 	if o.Samples > 0 {

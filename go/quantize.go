@@ -2,7 +2,10 @@ package graft
 
 import (
 	"context"
+	"errors"
 
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/export"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/model"
@@ -17,11 +20,19 @@ type Quantized struct {
 	After      int64  `json:"bytes_after"`
 }
 
+// QuantizeOptions say what is quantised, and where.
+type QuantizeOptions struct {
+	Model, Out string // directories
+	Single     bool   // the scales are not quantised in turn
+	Device     string
+	Backend    bindings.Backend // instead of Device
+}
+
 // Quantize writes a model with the matrices of its linear layers in NF4, as a
-// new directory that transformers and bitsandbytes load. double quantises
-// their scales in turn.
-func Quantize(ctx context.Context, base string, double bool, out string) (Quantized, error) {
-	b, err := OpenBase(base, "auto")
+// new directory that transformers and bitsandbytes load. The bits are the same
+// on every device.
+func Quantize(ctx context.Context, o QuantizeOptions) (q Quantized, err error) {
+	b, err := OpenBase(o.Model, "auto")
 	if err != nil {
 		return Quantized{}, err
 	}
@@ -31,22 +42,37 @@ func Quantize(ctx context.Context, base string, double bool, out string) (Quanti
 		return Quantized{}, err
 	}
 	if b.Quantized() {
-		return Quantized{}, failure.Data("%s is quantised already", base)
+		return Quantized{}, failure.Data("%s is quantised already", o.Model)
 	}
-	if err := export.Quantize(ctx, b.Files, m, double, out); err != nil {
+	on, err := arithmetic(o.Backend, o.Device, m)
+	if err != nil {
 		return Quantized{}, err
 	}
-	q := Quantized{Output: out, Matrices: len(m.Linears()), Before: b.bytes()}
+	if err := errors.Join(export.Quantize(ctx, on, b.Files, m, !o.Single, o.Out), on.Close()); err != nil {
+		return Quantized{}, err
+	}
+	q = Quantized{Output: o.Out, Matrices: len(m.Linears()), Before: b.bytes()}
 	for _, l := range m.Linears() {
 		q.Parameters += l.W.Len()
 	}
-	after, err := OpenBase(out, "auto")
+	after, err := OpenBase(o.Out, "auto")
 	if err != nil {
 		return Quantized{}, err
 	}
 	defer after.Close()
 	q.After = after.bytes()
 	return q, nil
+}
+
+// arithmetic is that of an export, on a device that is open or named.
+func arithmetic(b bindings.Backend, name string, m *model.Model) (*export.Arithmetic, error) {
+	if b == nil {
+		var err error
+		if b, err = device.Open(name, 0); err != nil {
+			return nil, err
+		}
+	}
+	return export.OnDevice(b, m)
 }
 
 // bytes is the size of the weights on disk.

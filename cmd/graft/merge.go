@@ -29,7 +29,7 @@ func mergeCommand() *cli.Command {
 			&cli.IntFlag{Name: "verify", Value: 8, Usage: "samples of 64 tokens to compare with the adapter beside the base; 0 is none"},
 			&cli.StringFlag{Name: "text", Usage: "a text `FILE` to take the samples from; else tokens are random"},
 			&cli.Float64Flag{Name: "max-kl", Value: 0.02, Usage: "the largest drift, in nats a token; beyond it the exit code is 83"},
-			&cli.StringFlag{Name: "device", Value: "auto", Usage: "where samples are computed: auto, cpu, cuda:N or reference"},
+			&cli.StringFlag{Name: "device", Value: "auto", Usage: "where the sums and samples are computed: auto, cpu, cuda:N or reference"},
 			jsonFlag(),
 		},
 		Action: merge,

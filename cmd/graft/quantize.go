@@ -15,6 +15,7 @@ func quantizeCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "the new model `DIR`", Required: true},
 			&cli.BoolFlag{Name: "double-quant", Usage: "quantise the scales in turn", Value: true},
+			&cli.StringFlag{Name: "device", Value: "auto", Usage: "where it is computed: auto, cpu, cuda:N or reference; the bits are the same"},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -22,7 +23,7 @@ func quantizeCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			q, err := graft.Quantize(c.Context, dir, c.Bool("double-quant"), c.String("out"))
+			q, err := graft.Quantize(c.Context, graft.QuantizeOptions{Model: dir, Out: c.String("out"), Single: !c.Bool("double-quant"), Device: c.String("device")})
 			if err != nil {
 				return err
 			}

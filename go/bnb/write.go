@@ -18,6 +18,8 @@ type Matrix struct {
 	Shape []int  // [out, in], in a multiple of bindings.NF4Block
 	DType string // of the values, as torch calls it: "bfloat16"
 	Read  func(dst []float32, first int) error
+	// Encode is quant.Encode somewhere else than on the host's cores; may be nil.
+	Encode func(codes []byte, absmax, values []float32) error
 }
 
 // chunk is the number of values that are quantised at once.
@@ -26,6 +28,10 @@ const chunk = 1 << 20
 // Quantize hands out the codes, part after part, and then gives the scales.
 func (m Matrix) Quantize(write func(codes []byte) error) (absmax []float32, err error) {
 	n := m.Shape[0] * m.Shape[1]
+	encode := m.Encode
+	if encode == nil {
+		encode = encodeOnHost
+	}
 	absmax = make([]float32, n/bindings.NF4Block)
 	values, codes := make([]float32, min(n, chunk)), make([]byte, min(n, chunk)/2)
 	for at := 0; at < n; at += chunk {
@@ -33,7 +39,9 @@ func (m Matrix) Quantize(write func(codes []byte) error) (absmax []float32, err 
 		if err := m.Read(values[:k], at); err != nil {
 			return nil, err
 		}
-		encode(codes[:k/2], absmax[at/bindings.NF4Block:(at+k)/bindings.NF4Block], values[:k])
+		if err := encode(codes[:k/2], absmax[at/bindings.NF4Block:(at+k)/bindings.NF4Block], values[:k]); err != nil {
+			return nil, err
+		}
 		if err := write(codes[:k/2]); err != nil {
 			return nil, err
 		}
@@ -41,8 +49,8 @@ func (m Matrix) Quantize(write func(codes []byte) error) (absmax []float32, err 
 	return absmax, nil
 }
 
-// encode is quant.Encode on all cores.
-func encode(codes []byte, absmax, values []float32) {
+// encodeOnHost is quant.Encode on all cores.
+func encodeOnHost(codes []byte, absmax, values []float32) error {
 	const share = 1 << 10 // blocks
 	var wait sync.WaitGroup
 	for b := 0; b < len(absmax); b += share {
@@ -52,6 +60,7 @@ func encode(codes []byte, absmax, values []float32) {
 		})
 	}
 	wait.Wait()
+	return nil
 }
 
 // Tensors are the parts of the quantised matrix as they go into a checkpoint.

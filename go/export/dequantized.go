@@ -154,8 +154,8 @@ type Survival struct {
 }
 
 // MergeNF4 is Merge with the matrices of linear layers quantised again.
-func MergeNF4(ctx context.Context, base Base, m *model.Model, values map[string][]float32, double bool, dir string) (s Survival, err error) {
-	tensors, err := merged(ctx, base, m, values)
+func MergeNF4(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32, double bool, dir string) (s Survival, err error) {
+	tensors, err := merged(ctx, on, base, m, values)
 	if err != nil {
 		return s, err
 	}
@@ -174,7 +174,7 @@ func MergeNF4(ctx context.Context, base Base, m *model.Model, values map[string]
 			return s, err
 		}
 		var all []float32 // computed for the first part, let go after the last
-		matrix := bnb.Matrix{Name: t.Name, Shape: t.Shape, DType: compute, Read: func(dst []float32, first int) (err error) {
+		matrix := bnb.Matrix{Name: t.Name, Shape: t.Shape, DType: compute, Encode: on.encoder(), Read: func(dst []float32, first int) (err error) {
 			if first == 0 {
 				if all, err = floatsOf(t); err != nil {
 					return err

@@ -31,8 +31,8 @@ type Base interface {
 // byte, into a new directory. values are those of the adapters by parameter
 // name. The sum is made in float32 and rounded once to the type of the base, as
 // PEFT's merge_and_unload does.
-func Merge(ctx context.Context, base Base, m *model.Model, values map[string][]float32, dir string) error {
-	tensors, err := merged(ctx, base, m, values)
+func Merge(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32, dir string) error {
+	tensors, err := merged(ctx, on, base, m, values)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func Merge(ctx context.Context, base Base, m *model.Model, values map[string][]f
 }
 
 // merged are the tensors of a base with an adapter merged into them.
-func merged(ctx context.Context, base Base, m *model.Model, values map[string][]float32) ([]safetensors.Tensor, error) {
+func merged(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32) ([]safetensors.Tensor, error) {
 	adapted := map[string]*nn.Linear{}
 	for _, l := range m.Linears() {
 		if len(l.Adapters) > 0 {
@@ -91,7 +91,7 @@ func merged(ctx context.Context, base Base, m *model.Model, values map[string][]
 				}
 			}
 			if l != nil {
-				if err := add(raw, info.DType, l, values); err != nil {
+				if err := on.add(raw, info.DType, l, values); err != nil {
 					return err
 				}
 			}
@@ -107,14 +107,16 @@ func merged(ctx context.Context, base Base, m *model.Model, values map[string][]
 }
 
 // add adds the update of a layer to its weight, in the weight's own type.
-func add(raw []byte, t safetensors.DType, l *nn.Linear, values map[string][]float32) error {
+func (x *Arithmetic) add(raw []byte, t safetensors.DType, l *nn.Linear, values map[string][]float32) error {
 	w := make([]float32, l.W.Len())
 	if torchNames[t] == "" {
 		return failure.Data("%s has type %s, want F32, BF16 or F16; merge onto the decoded base of a quantised checkpoint", l.W.Name, t)
 	}
 	decodeFloats(w, t, raw)
 	for _, a := range l.Adapters {
-		AddUpdate(w, values[a.A.Name], values[a.B.Name], l.Out(), l.In(), a.A.Shape[0], a.Scale)
+		if err := x.AddUpdate(w, values[a.A.Name], values[a.B.Name], l.Out(), l.In(), a.A.Shape[0], a.Scale); err != nil {
+			return err
+		}
 		if a.Magnitude != nil {
 			scaleRows(w, values[a.Magnitude.M.Name], l.In())
 		}
@@ -173,8 +175,8 @@ func encodeFloats(dst []byte, t safetensors.DType, src []float32) {
 	}
 }
 
-// AddUpdate is w += scale·b·a; w [out, in], b [out, r], a [r, in].
-func AddUpdate(w, a, b []float32, out, in, r int, scale float64) {
+// addUpdate is w += scale·b·a; w [out, in], b [out, r], a [r, in].
+func addUpdate(w, a, b []float32, out, in, r int, scale float64) {
 	var wait sync.WaitGroup
 	workers := min(runtime.NumCPU(), out)
 	for k := range workers {

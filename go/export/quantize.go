@@ -23,7 +23,7 @@ var torchNames = map[safetensors.DType]string{"F32": "float32", "BF16": "bfloat1
 // bitsandbytes lays them out, into a new directory that transformers loads.
 // Everything else is copied byte for byte, but for quantization_config in
 // config.json. double quantises the scales in turn. No matrix exists whole.
-func Quantize(ctx context.Context, base *hub.Model, m *model.Model, double bool, dir string) error {
+func Quantize(ctx context.Context, on *Arithmetic, base *hub.Model, m *model.Model, double bool, dir string) error {
 	for _, l := range m.Linears() {
 		if l.In()%bindings.NF4Block != 0 {
 			return failure.Data("%s has %d inputs; nf4 needs a multiple of %d", l.Name, l.In(), bindings.NF4Block)
@@ -44,7 +44,7 @@ func Quantize(ctx context.Context, base *hub.Model, m *model.Model, double bool,
 		if err != nil {
 			return err
 		}
-		matrix := bnb.Matrix{Name: info.Name, Shape: info.Shape, DType: compute, Read: func(dst []float32, first int) error {
+		matrix := bnb.Matrix{Name: info.Name, Shape: info.Shape, DType: compute, Encode: on.encoder(), Read: func(dst []float32, first int) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}

@@ -115,7 +115,7 @@ optim: {learning_rate: 1e-2, state: %s, weight_decay: 0.01}
 
 	// The base quantised ahead trains to the same bits; moments in float32 to
 	// others, near them, in more memory.
-	q, err := graft.Quantize(t.Context(), filepath.Join(dir, "base"), true, filepath.Join(dir, "ahead"))
+	q, err := graft.Quantize(t.Context(), graft.QuantizeOptions{Model: filepath.Join(dir, "base"), Out: filepath.Join(dir, "ahead"), Device: "cpu"})
 	require.NoError(t, err)
 	assert.Less(t, q.After, q.Before)
 	ahead, err := run(t.Context(), "ahead", "again", false, "8bit", nil)

@@ -3,6 +3,7 @@
 package step
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/graftlm/graft/bindings/native"
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/generate"
+	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/model"
 )
 
@@ -26,8 +28,10 @@ func TestReaders(t *testing.T) {
 	for _, name := range []string{"lora", "prompt", "prefix"} {
 		settings[name].train(t, dir, name, cpu, 0, false)
 	}
-	_, err := graft.Quantize(t.Context(), in("llama-f32"), true, in("nf4"))
-	require.NoError(t, err)
+	for name, device := range map[string]string{"nf4": cpu, "nf4 on cuda": cuda} {
+		_, err := graft.Quantize(t.Context(), graft.QuantizeOptions{Model: in("llama-f32"), Out: in(name), Device: device})
+		require.NoError(t, err)
+	}
 
 	type speech struct {
 		loss, accuracy float64
@@ -100,12 +104,27 @@ func TestReaders(t *testing.T) {
 	// squared. Its effect is that of the adapter, the same on both.
 	assert.Less(t, onGPU.Drift.KL, 1e-6)
 	assert.InEpsilon(t, onCPU.Drift.Effect, onGPU.Drift.Effect, 1e-3)
-	weights := func(device string) []byte {
-		raw, err := os.ReadFile(in("merged "+device, "model.safetensors"))
+	file := func(name string) []byte {
+		raw, err := os.ReadFile(in(name, "model.safetensors"))
 		require.NoError(t, err)
 		return raw
 	}
-	assert.Equal(t, weights("cpu"), weights("cuda0"))
+	assert.Equal(t, file("nf4"), file("nf4 on cuda"))
+	// Four products and the weight are summed in float32, in another order.
+	merged := func(device string) map[string][]float32 {
+		v, err := method.ReadTensors(in("merged "+device, "model.safetensors"))
+		require.NoError(t, err)
+		return v
+	}
+	host, dev := merged("cpu"), merged("cuda0")
+	require.Len(t, dev, len(host))
+	for name, want := range host {
+		largest := 0.0
+		for _, v := range want {
+			largest = max(largest, math.Abs(float64(v)))
+		}
+		assert.InDeltaSlice(t, want, dev[name], 6*math.Pow(2, -24)*2*largest, name)
+	}
 
 	settings["head over an encoder"].train(t, dir, "head", cpu, 0, false)
 	predict := func(device string) []graft.Prediction {
@@ -116,11 +135,11 @@ func TestReaders(t *testing.T) {
 		require.NoError(t, c.Close())
 		return p
 	}
-	onHost, onDevice := predict(cpu), predict(cuda)
-	for i := range onHost {
-		assert.Equal(t, onHost[i].Label, onDevice[i].Label)
-		for class, p := range onHost[i].Scores {
-			assert.InDelta(t, p, onDevice[i].Scores[class], 1e-5)
+	first, second := predict(cpu), predict(cuda)
+	for i := range first {
+		assert.Equal(t, first[i].Label, second[i].Label)
+		for class, p := range first[i].Scores {
+			assert.InDelta(t, p, second[i].Scores[class], 1e-5)
 		}
 	}
 	assert.Zero(t, native.Live())

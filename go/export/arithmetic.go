@@ -1,0 +1,145 @@
+package export
+
+import (
+	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/model"
+	"github.com/graftlm/graft/go/plan"
+	"github.com/graftlm/graft/go/safetensors"
+)
+
+// Arithmetic adds updates to weights and quantises them on a device. A nil one
+// does both on the host's cores.
+type Arithmetic struct {
+	dev    bindings.Device
+	run    bindings.Runner
+	memory *bindings.Memory
+	raw    []byte
+}
+
+// partLen is the number of values of a matrix that are on the device at once.
+const partLen = 1 << 22
+
+// OnDevice opens a device with room for parts of the matrices of m. It gives
+// nil for one that does not run operations where they are issued.
+func OnDevice(b bindings.Backend, m *model.Model) (*Arithmetic, error) {
+	counted := bindings.NewMemory()
+	start := counted.Mark()
+	newEncoding(counted, partLen/bindings.NF4Block)
+	for _, l := range m.Linears() {
+		for _, a := range l.Adapters {
+			counted.Release(start)
+			newUpdate(counted, l.Out(), l.In(), a.A.Shape[0])
+		}
+	}
+	room := counted.Peak()
+	dev, err := plan.Open(b, room)
+	if err != nil {
+		return nil, err
+	}
+	run, ok := dev.(bindings.Runner)
+	if !ok {
+		return nil, dev.Close()
+	}
+	return &Arithmetic{dev, run, bindings.NewBoundedMemory(room), make([]byte, room[bindings.Activations])}, nil
+}
+
+// Close gives the device back.
+func (x *Arithmetic) Close() error {
+	if x == nil {
+		return nil
+	}
+	return x.dev.Close()
+}
+
+// update is the place of rows of a weight, of A, and of as many columns of
+// scale·Bᵀ: [rows, in], [r, in], [r, rows].
+type update struct{ w, a, b bindings.Tensor }
+
+func newUpdate(m *bindings.Memory, out, in, r int) update {
+	rows := max(1, min(out, partLen/in))
+	return update{m.Act(bindings.F32, rows, in), m.Act(bindings.F32, r, in), m.Act(bindings.F32, r, rows)}
+}
+
+// AddUpdate is w += scale·b·a; w [out, in], b [out, r], a [r, in]: the gradient
+// of a weight whose input were a and whose output's gradient scale·bᵀ.
+func (x *Arithmetic) AddUpdate(w, a, b []float32, out, in, r int, scale float64) error {
+	if x == nil {
+		addUpdate(w, a, b, out, in, r, scale)
+		return nil
+	}
+	mark := x.memory.Mark()
+	defer x.memory.Release(mark)
+	place := newUpdate(x.memory, out, in, r)
+	if err := x.upload(place.a, a); err != nil {
+		return err
+	}
+	columns := make([]float32, place.b.Len())
+	for o := 0; o < out; o += place.w.Rows() {
+		k := min(place.w.Rows(), out-o)
+		for j := range r {
+			for i := range k {
+				columns[j*k+i] = float32(scale) * b[(o+i)*r+j]
+			}
+		}
+		part, rows, dy := w[o*in:(o+k)*in], place.w.RowRange(0, k), place.b.View(0, r, k)
+		if err := x.upload(rows, part); err != nil {
+			return err
+		}
+		if err := x.upload(dy, columns[:r*k]); err != nil {
+			return err
+		}
+		if err := x.run.Run(func(ops bindings.Ops) {
+			ops.LinearBackward(bindings.LinearGrads{DW: rows}, bindings.Set, dy, bindings.LinearArgs{X: place.a, W: bindings.Weight{Out: k, In: in}})
+		}); err != nil {
+			return err
+		}
+		if err := x.download(part, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encoding is the place of values, codes and scales: [n, 64], [n, 32], [n].
+type encoding struct{ values, codes, absmax bindings.Tensor }
+
+func newEncoding(m *bindings.Memory, n int) encoding {
+	return encoding{m.Act(bindings.F32, n, bindings.NF4Block), m.Act(bindings.U8, n, bindings.NF4Block/2), m.Act(bindings.F32, n)}
+}
+
+// encoder is quant.Encode on the device, for at most partLen values; nil on the
+// host.
+func (x *Arithmetic) encoder() func(codes []byte, absmax, values []float32) error {
+	if x == nil {
+		return nil
+	}
+	return func(codes []byte, absmax, values []float32) error {
+		mark := x.memory.Mark()
+		defer x.memory.Release(mark)
+		place := newEncoding(x.memory, len(absmax))
+		if err := x.upload(place.values, values); err != nil {
+			return err
+		}
+		if err := x.run.Run(func(ops bindings.Ops) { ops.NF4Quantize(place.codes, place.absmax, place.values) }); err != nil {
+			return err
+		}
+		if err := x.download(absmax, place.absmax); err != nil {
+			return err
+		}
+		return x.dev.Download(codes, place.codes)
+	}
+}
+
+func (x *Arithmetic) upload(t bindings.Tensor, values []float32) error {
+	safetensors.F32ToBytes(x.raw, values)
+	return x.dev.Upload(t, x.raw[:4*len(values)])
+}
+
+func (x *Arithmetic) download(values []float32, t bindings.Tensor) error {
+	raw := x.raw[:4*len(values)]
+	if err := x.dev.Download(raw, t); err != nil {
+		return err
+	}
+	safetensors.BytesToF32(values, raw)
+	return nil
+}
