@@ -89,7 +89,7 @@ func (x *Arithmetic) AddUpdate(w, a, b []float32, out, in, r int, scale float64)
 			return err
 		}
 		if err := x.run.Run(func(ops bindings.Ops) {
-			ops.LinearBackward(bindings.LinearGrads{DW: rows}, bindings.Set, dy, bindings.LinearArgs{X: place.a, W: bindings.Weight{Out: k, In: in}})
+			ops.LinearBackward(bindings.LinearGrads{DW: rows}, bindings.Set, dy, bindings.LinearArgs{X: place.a, W: bindings.Weight{Data: rows, Out: k, In: in}})
 		}); err != nil {
 			return err
 		}
