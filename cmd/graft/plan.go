@@ -66,6 +66,9 @@ func describe(to io.Writer, r *graft.Run) {
 	}
 	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
+	if r.Backend.Profile().Name == "reference" {
+		fmt.Fprintf(w, "\twarning: slow and exact; a build with cgo and a C++ compiler has the fast device cpu\n")
+	}
 	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)
 	if d := r.Data; d.Skipped+d.Truncated+d.Split+d.Dropped > 0 {
 		fmt.Fprintf(w, "\t%d records skipped, %d truncated, %d split, %d dropped\n", d.Skipped, d.Truncated, d.Split, d.Dropped)

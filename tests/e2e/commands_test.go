@@ -23,6 +23,8 @@ func TestFromDataToMergedModel(t *testing.T) {
 		Total int64 `json:"total"`
 	}
 	read(t, done(t, dir, "plan", "run.yaml", "--json"), &plan)
+	assert.NotContains(t, done(t, dir, "plan", "run.yaml"), "slow")
+	assert.Contains(t, done(t, dir, "plan", "run.yaml", "--device", "reference"), "warning: slow and exact")
 	assert.Positive(t, plan.Total)
 
 	var result struct {
