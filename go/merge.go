@@ -77,7 +77,12 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 			return r, err
 		}
 	}
-	on, err := arithmetic(o.Backend, o.Device, m)
+	if o.Backend == nil {
+		if o.Backend, err = device.Open(o.Device, 0); err != nil {
+			return r, err
+		}
+	}
+	on, err := export.OnDevice(o.Backend, m)
 	if err != nil {
 		return r, err
 	}
@@ -113,13 +118,6 @@ func (b *Base) adapted(o MergeOptions) (*model.Model, map[string][]float32, erro
 
 // drift compares the base with its adapter, the base alone and what was written.
 func (b *Base) drift(ctx context.Context, o MergeOptions, values map[string][]float32, samples [][]int32) (*export.Drift, error) {
-	backend := o.Backend
-	if backend == nil {
-		var err error
-		if backend, err = device.Open(o.Device, 0); err != nil {
-			return nil, err
-		}
-	}
 	adapted, _, err := b.adapted(o)
 	if err != nil {
 		return nil, err
@@ -136,7 +134,7 @@ func (b *Base) drift(ctx context.Context, o MergeOptions, values map[string][]fl
 	if err := base.Quantize(b.Files, o.TrainedOn, true); err != nil {
 		return nil, err
 	}
-	d, err := export.Compare(ctx, backend,
+	d, err := export.Compare(ctx, o.Backend,
 		export.Speaker{Model: adapted, Source: b.Files, Values: values}, export.Speaker{Model: base, Source: b.Files},
 		export.Speaker{Model: merged, Source: after.Files}, samples)
 	return &d, err

@@ -44,7 +44,12 @@ func Quantize(ctx context.Context, o QuantizeOptions) (q Quantized, err error) {
 	if b.Quantized() {
 		return Quantized{}, failure.Data("%s is quantised already", o.Model)
 	}
-	on, err := arithmetic(o.Backend, o.Device, m)
+	if o.Backend == nil {
+		if o.Backend, err = device.Open(o.Device, 0); err != nil {
+			return Quantized{}, err
+		}
+	}
+	on, err := export.OnDevice(o.Backend, m)
 	if err != nil {
 		return Quantized{}, err
 	}
@@ -62,17 +67,6 @@ func Quantize(ctx context.Context, o QuantizeOptions) (q Quantized, err error) {
 	defer after.Close()
 	q.After = after.bytes()
 	return q, nil
-}
-
-// arithmetic is that of an export, on a device that is open or named.
-func arithmetic(b bindings.Backend, name string, m *model.Model) (*export.Arithmetic, error) {
-	if b == nil {
-		var err error
-		if b, err = device.Open(name, 0); err != nil {
-			return nil, err
-		}
-	}
-	return export.OnDevice(b, m)
 }
 
 // bytes is the size of the weights on disk.

@@ -3,10 +3,10 @@
 package pjrt_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,30 +45,17 @@ func TestPJRTLaunches(t *testing.T) {
 		require.NoError(t, d.Upload(staged, raw))
 		require.NoError(t, p.Launch())
 		if i == 9 {
-			live, before = pjrt.Live(), resident(t)
+			live, before = pjrt.Live(), bounded.Resident(t)
 		}
 	}
 	assert.Equal(t, live, pjrt.Live())
-	assert.Less(t, resident(t)-before, int64(990*len(raw)/10))
+	assert.Less(t, bounded.Resident(t)-before, int64(990*len(raw)/10))
 	last := make([]byte, 4)
 	require.NoError(t, d.Download(last, sum.View(n-1, 1)))
 	assert.Equal(t, []float32{1000}, bindings.Decode(bindings.F32, last))
 	require.NoError(t, p.Close())
 	require.NoError(t, d.Close())
 	assert.Zero(t, pjrt.Live(), "every buffer is freed")
-}
-
-// resident is the size of the process in memory, in bytes.
-func resident(t *testing.T) (n int64) {
-	t.Helper()
-	raw, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skip(err)
-	}
-	var size int64
-	_, err = fmt.Sscan(string(raw), &size, &n)
-	require.NoError(t, err)
-	return n * int64(os.Getpagesize())
 }
 
 // TestPJRTRanges fills slots range by range, on another device of the plugin

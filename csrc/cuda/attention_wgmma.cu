@@ -8,13 +8,6 @@
 #include "attention_tile.cuh"
 #include "instr_sm90.cuh"
 
-// As in gemm_wgmma.cu: other architectures get an empty kernel that is never chosen.
-#if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define GRAFT_HAS_WGMMA 1
-#else
-#define GRAFT_HAS_WGMMA 0
-#endif
-
 namespace graft::cuda {
 namespace {
 

@@ -11,14 +11,6 @@
 
 #include <utility>
 
-// wgmma is no part of sm_100 and later, nor of plain sm_90; other architectures
-// get an empty kernel, which gemm_wgmma_takes never chooses.
-#if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define GRAFT_HAS_WGMMA 1
-#else
-#define GRAFT_HAS_WGMMA 0
-#endif
-
 namespace graft::cuda {
 namespace wgmma {
 

@@ -10,6 +10,14 @@
 #include "hopper_instructions.h"
 #endif
 
+// wgmma and TMA are there on sm_90a and on the emulation, not on plain sm_90, nor wgmma on
+// sm_100 and later; other architectures get empty kernels, which are never chosen.
+#if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define GRAFT_HAS_WGMMA 1
+#else
+#define GRAFT_HAS_WGMMA 0
+#endif
+
 namespace graft::cuda {
 
 // ---- mbarrier -------------------------------------------------------------------------------

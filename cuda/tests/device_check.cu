@@ -6,13 +6,6 @@
 
 #include "../../csrc/cuda/instr_sm90.cuh"
 
-// wgmma and TMA exist on sm_90a, and on the emulation.
-#if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define GRAFT_HAS_WGMMA 1
-#else
-#define GRAFT_HAS_WGMMA 0
-#endif
-
 namespace {
 
 using namespace graft::cuda;

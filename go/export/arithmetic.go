@@ -4,7 +4,6 @@ import (
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/plan"
-	"github.com/graftlm/graft/go/safetensors"
 )
 
 // Arithmetic adds updates to weights and quantises them on a device. A nil one
@@ -13,7 +12,6 @@ type Arithmetic struct {
 	dev    bindings.Device
 	run    bindings.Runner
 	memory *bindings.Memory
-	raw    []byte
 }
 
 // partLen is the number of values of a matrix that are on the device at once.
@@ -40,7 +38,7 @@ func OnDevice(b bindings.Backend, m *model.Model) (*Arithmetic, error) {
 	if !ok {
 		return nil, dev.Close()
 	}
-	return &Arithmetic{dev, run, bindings.NewBoundedMemory(room), make([]byte, room[bindings.Activations])}, nil
+	return &Arithmetic{dev, run, bindings.NewBoundedMemory(room)}, nil
 }
 
 // Close gives the device back.
@@ -70,7 +68,7 @@ func (x *Arithmetic) AddUpdate(w, a, b []float32, out, in, r int, scale float64)
 	mark := x.memory.Mark()
 	defer x.memory.Release(mark)
 	place := newUpdate(x.memory, out, in, r)
-	if err := x.upload(place.a, a); err != nil {
+	if err := model.Upload(x.dev, place.a, a); err != nil {
 		return err
 	}
 	columns := make([]float32, place.b.Len())
@@ -82,10 +80,10 @@ func (x *Arithmetic) AddUpdate(w, a, b []float32, out, in, r int, scale float64)
 			}
 		}
 		part, rows, dy := w[o*in:(o+k)*in], place.w.RowRange(0, k), place.b.View(0, r, k)
-		if err := x.upload(rows, part); err != nil {
+		if err := model.Upload(x.dev, rows, part); err != nil {
 			return err
 		}
-		if err := x.upload(dy, columns[:r*k]); err != nil {
+		if err := model.Upload(x.dev, dy, columns[:r*k]); err != nil {
 			return err
 		}
 		if err := x.run.Run(func(ops bindings.Ops) {
@@ -117,7 +115,7 @@ func (x *Arithmetic) encoder() func(codes []byte, absmax, values []float32) erro
 		mark := x.memory.Mark()
 		defer x.memory.Release(mark)
 		place := newEncoding(x.memory, len(absmax))
-		if err := x.upload(place.values, values); err != nil {
+		if err := model.Upload(x.dev, place.values, values); err != nil {
 			return err
 		}
 		if err := x.run.Run(func(ops bindings.Ops) { ops.NF4Quantize(place.codes, place.absmax, place.values) }); err != nil {
@@ -130,16 +128,8 @@ func (x *Arithmetic) encoder() func(codes []byte, absmax, values []float32) erro
 	}
 }
 
-func (x *Arithmetic) upload(t bindings.Tensor, values []float32) error {
-	safetensors.F32ToBytes(x.raw, values)
-	return x.dev.Upload(t, x.raw[:4*len(values)])
-}
-
 func (x *Arithmetic) download(values []float32, t bindings.Tensor) error {
-	raw := x.raw[:4*len(values)]
-	if err := x.dev.Download(raw, t); err != nil {
-		return err
-	}
-	safetensors.BytesToF32(values, raw)
-	return nil
+	got, err := model.Download(x.dev, t)
+	copy(values, got)
+	return err
 }

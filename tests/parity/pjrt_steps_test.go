@@ -1,8 +1,6 @@
 package parity_test
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/graftlm/graft/bindings"
@@ -11,6 +9,7 @@ import (
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 	"github.com/graftlm/graft/go/plan"
+	"github.com/graftlm/graft/tests/bounded"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -34,13 +33,13 @@ func TestPJRTThousandSteps(t *testing.T) {
 		_, err := e.Step(i, 1e-4, []data.MicroBatch{s.batch})
 		require.NoError(t, err)
 		if i == from-1 {
-			live, before = pjrt.Live(), resident(t)
+			live, before = pjrt.Live(), bounded.Resident(t)
 		}
 	}
 	assert.Equal(t, live, pjrt.Live())
 	state := e.Planned()[bindings.Trainable]
 	require.Greater(t, state, int64(1<<18), "else the bound is within the noise of a process")
-	assert.Less(t, resident(t)-before, (steps-from)*state/10)
+	assert.Less(t, bounded.Resident(t)-before, (steps-from)*state/10)
 	require.NoError(t, e.Close())
 }
 
@@ -82,17 +81,4 @@ func TestPJRTPlan(t *testing.T) {
 	assert.Positive(t, all["micro"].Temporary)
 	assert.GreaterOrEqual(t, all["update"].Aliased, 3*trained, "values and both moments")
 	assert.Less(t, all["update"].Arguments, frozen, "the update reads no frozen weight")
-}
-
-// resident is the size of the process in memory, in bytes.
-func resident(t *testing.T) (n int64) {
-	t.Helper()
-	raw, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skip(err)
-	}
-	var size int64
-	_, err = fmt.Sscan(string(raw), &size, &n)
-	require.NoError(t, err)
-	return n * int64(os.Getpagesize())
 }

@@ -92,11 +92,7 @@ func loadsAsTheHost(t *testing.T, b bindings.Backend) {
 				_, runs := dev.(bindings.Runner)
 				require.True(t, runs, "this device quantises on the host")
 				require.NoError(t, m.Load(t.Context(), dev, planned, s, nil))
-				download := func(x bindings.Tensor) []byte {
-					raw := make([]byte, x.Bytes())
-					require.NoError(t, dev.Download(raw, x))
-					return raw
-				}
+				download := func(x bindings.Tensor) []byte { return bytesOf(t, dev, x) }
 				for _, l := range m.Linears() {
 					w := l.W
 					read, err := model.Values(s, w.Name)
@@ -127,6 +123,14 @@ func loadsAsTheHost(t *testing.T, b bindings.Backend) {
 	}
 }
 
+// bytesOf are those of a tensor on a device.
+func bytesOf(t *testing.T, dev bindings.Device, x bindings.Tensor) []byte {
+	t.Helper()
+	raw := make([]byte, x.Bytes())
+	require.NoError(t, dev.Download(raw, x))
+	return raw
+}
+
 func TestLoad(t *testing.T) { loadsAsTheHost(t, native.CPU(native.Options{Threads: 2})) }
 
 // randomIsRandom: the base that a benchmark invents is finite and of the
@@ -148,11 +152,7 @@ func randomIsRandom(t *testing.T, b bindings.Backend) {
 			dev, err := b.Open(planned)
 			require.NoError(t, err)
 			require.NoError(t, m.Random(t.Context(), dev, planned))
-			download := func(x bindings.Tensor) []byte {
-				raw := make([]byte, x.Bytes())
-				require.NoError(t, dev.Download(raw, x))
-				return raw
-			}
+			download := func(x bindings.Tensor) []byte { return bytesOf(t, dev, x) }
 			decoded := func(p *nn.Param) []float32 {
 				w, values := quant.NF4{Codes: download(p.Value)}, make([]float32, p.Len())
 				switch storage {
