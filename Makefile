@@ -8,7 +8,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 build: ## bin/graft
-	$(GO) build -trimpath -o $(GRAFT) ./cmd/graft
+	$(GO) build -o $(GRAFT) ./cmd/graft
 
 test: ## every test that needs no GPU; nvcc over the kernels and a PJRT plugin where pip can fetch them
 	$(GO) vet ./...

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func build() error {
-	out, err := exec.Command("go", "build", "-trimpath", "-o", program, "../../cmd/graft").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", program, "../../cmd/graft").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
