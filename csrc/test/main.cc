@@ -11,7 +11,9 @@ int main(int argc, char** argv) {
     graft::Isa isa;
     if (graft_status* status = graft::choose_isa(&isa)) {
         std::printf("%s\n", status->message.c_str());
-        return status->code == GRAFT_UNAVAILABLE ? 77 : 1;
+        const int code = status->code == GRAFT_UNAVAILABLE ? 77 : 1;
+        graft::free_status(status);
+        return code;
     }
     std::printf("instruction set: %s\n", graft::name(isa));
     return RUN_ALL_TESTS();
