@@ -10,12 +10,13 @@ import (
 
 // cell is what a slot holds at this point of the program: one value for the
 // whole slot, and newer values for ranges of it. A flat buffer of gradients is
-// a cell with a piece for each parameter, joined when the norm reads it whole.
+// a cell with a sum for each parameter, joined when the norm reads it whole.
 type cell struct {
 	root   bindings.Tensor // the whole slot
 	whole  value
 	known  bool          // whole is set
 	pieces map[int]value // flat, by first element
+	sums   map[int]value // what is still to be added to whole, flat, by first element
 	arg    bool          // read before it was written: an argument of the module
 	dirty  bool          // written: a result of the module, if it outlives it
 }
@@ -24,7 +25,7 @@ type cell struct {
 func (d *Tracer) cell(t bindings.Tensor) *cell {
 	c, ok := d.cells[t.Slot.Serial]
 	if !ok {
-		c = &cell{root: d.layout(t), pieces: map[int]value{}}
+		c = &cell{root: d.layout(t), pieces: map[int]value{}, sums: map[int]value{}}
 		d.cells[t.Slot.Serial] = c
 	}
 	if c.root.DType != t.DType {
@@ -73,6 +74,7 @@ func (d *Tracer) set(t bindings.Tensor, v value) {
 	if t.Len() == c.root.Len() {
 		c.whole, c.known = d.reshape(v, c.root.Shape.Dims()...), true
 		clear(c.pieces)
+		clear(c.sums)
 		return
 	}
 	if old, ok := c.pieces[t.First]; c.overlapped(t) && !(ok && old.len() == t.Len()) {
@@ -81,9 +83,35 @@ func (d *Tracer) set(t bindings.Tensor, v value) {
 	c.pieces[t.First] = d.reshape(v, t.Len())
 }
 
-// accumulate adds to a gradient of a parameter, or to a sum.
+// accumulate adds to a gradient of a parameter, or to a sum. What is added to a
+// small range of an argument waits for its neighbours: a compiler makes a kernel
+// of each sum that is alone, and there are hundreds.
 func (d *Tracer) accumulate(t bindings.Tensor, v value) {
+	c := d.cell(t)
+	if t.Slot.Space == bindings.Trainable && t.DType == bindings.F32 && t.Len() < c.root.Len() && t.Bytes() < largePiece && !c.overlapped(t) {
+		if !c.known {
+			d.argument(c)
+		}
+		c.dirty, c.sums[t.First] = true, d.reshape(v, t.Len())
+		return
+	}
 	d.set(t, d.add(d.wide(d.get(t)), d.reshape(v, t.Shape.Dims()...)))
+}
+
+// settle adds what waits, a run of neighbours at a time.
+func (d *Tracer) settle(c *cell) {
+	at := slices.Sorted(maps.Keys(c.sums))
+	for i := 0; i < len(at); {
+		first, next := at[i], at[i]
+		var run []value
+		for ; i < len(at) && at[i] == next; i++ {
+			run = append(run, c.sums[at[i]])
+			next += c.sums[at[i]].len()
+		}
+		before := d.cut(d.reshape(c.whole, c.root.Len()), 0, first, next)
+		c.pieces[first] = d.add(before, d.concat(0, run...))
+	}
+	clear(c.sums)
 }
 
 // write gives the gradient of an activation, which is set or added to.
@@ -106,9 +134,11 @@ func (d *Tracer) argument(c *cell) {
 }
 
 func (c *cell) overlapped(t bindings.Tensor) bool {
-	for first, v := range c.pieces {
-		if first < t.First+t.Len() && t.First < first+v.len() {
-			return true
+	for _, some := range []map[int]value{c.pieces, c.sums} {
+		for first, v := range some {
+			if first < t.First+t.Len() && t.First < first+v.len() {
+				return true
+			}
 		}
 	}
 	return false
@@ -120,6 +150,7 @@ const largePiece = 1 << 20
 
 // join makes one value of a cell again.
 func (d *Tracer) join(c *cell) {
+	d.settle(c)
 	if len(c.pieces) == 0 {
 		return
 	}
