@@ -171,6 +171,13 @@ type Ops interface {
 	// [n, k/2] u8, high nibble first; absmax [n·k/NF4Block] f32; n·k is a
 	// multiple of NF4Block, k is even, x is finite.
 	NF4Quantize(codes, absmax, x Tensor)
+	// NF4Dequantize is y [out, in] = w, a weight in NF4 with scales of either
+	// kind: the value of the code times the scale of its block, a product in
+	// float32, rounded to nearest even where y is bf16. A doubly quantised
+	// scale is rounded twice before, after its product and after the sum. So y
+	// is bit-equal to bitsandbytes' and to package quant; a scale that is NaN
+	// gives NaN. out·in is a multiple of NF4Block, in is even.
+	NF4Dequantize(y Tensor, w Weight)
 
 	// Sample draws one token for each row of logits. ids [n] i32.
 	Sample(ids Tensor, s SampleArgs)

@@ -63,12 +63,7 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 	if m.Decoder == nil {
 		o.Samples = 0 // an encoder has no next token to compare
 	}
-	var base export.Base = b.Files
-	if o.Dequantized {
-		if base, err = export.Dequantized(b.Files, m, true); err != nil {
-			return r, err
-		}
-	} else if b.Quantized() {
+	if !o.Dequantized && b.Quantized() {
 		return r, failure.Usage("%s is in four bits, which an update vanishes in; merge onto the decoded base with --onto dequant, or give the 16-bit base", o.Model)
 	}
 	var samples [][]int32
@@ -82,18 +77,7 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 			return r, err
 		}
 	}
-	on, err := export.OnDevice(o.Backend, m)
-	if err != nil {
-		return r, err
-	}
-	if o.NF4 {
-		var s export.Survival
-		s, err = export.MergeNF4(ctx, on, base, m, values, true, o.Out)
-		r.Survival = &s
-	} else {
-		err = export.Merge(ctx, on, base, m, values, o.Out)
-	}
-	if err = errors.Join(err, on.Close()); err != nil {
+	if r.Survival, err = b.merge(ctx, o, m, values); err != nil {
 		return Merged{}, err
 	}
 	r.Output = o.Out
@@ -104,6 +88,26 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 		err = failure.Drift("%s drifts from the base with its adapter by %.3g nats a token, the limit is %g (the adapter itself moves %.3g): the directory is written, but not what was trained", o.Out, r.Drift.KL, o.MaxKL, r.Drift.Effect)
 	}
 	return r, err
+}
+
+// merge writes the directory, with the arithmetic on the device for that long.
+func (b *Base) merge(ctx context.Context, o MergeOptions, m *model.Model, values map[string][]float32) (survival *export.Survival, err error) {
+	on, err := export.OnDevice(o.Backend, m)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, on.Close()) }()
+	var base export.Base = b.Files
+	if o.Dequantized {
+		if base, err = export.Dequantized(on, b.Files, m, true); err != nil {
+			return nil, err
+		}
+	}
+	if !o.NF4 {
+		return nil, export.Merge(ctx, on, base, m, values, o.Out)
+	}
+	s, err := export.MergeNF4(ctx, on, base, m, values, true, o.Out)
+	return &s, err
 }
 
 // adapted is a model of the base with the adapter, stored as it was trained.

@@ -262,6 +262,19 @@ func (d *Device) NF4Quantize(codes, absmax, x bindings.Tensor) {
 	c.done(0)
 }
 
+func (d *Device) NF4Dequantize(y bindings.Tensor, w bindings.Weight) {
+	c := d.call("nf4_dequantize")
+	c.weight(w, y.DType)
+	c.writes("y", y, floats, w.Out, w.In)
+	if !w.NF4() {
+		c.fail("the weight is not in NF4")
+	}
+	if w.Out*w.In%bindings.NF4Block != 0 {
+		c.fail("%d rows of %d elements do not make whole blocks of %d", w.Out, w.In, bindings.NF4Block)
+	}
+	c.done(0)
+}
+
 func (d *Device) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 	c := d.call("sample")
 	n, v := s.Logits.Rows(), s.Logits.Cols()

@@ -250,6 +250,13 @@ func (d *device) NF4Quantize(codes, absmax, x bindings.Tensor) {
 	}
 }
 
+func (d *device) NF4Dequantize(y bindings.Tensor, w bindings.Weight) {
+	args := C.graft_nf4_dequantize_args{y: d.tensor(y), w: d.weight(w)}
+	if d.ready("nf4_dequantize", C.graft_has_nf4_dequantize(d.api)) {
+		d.fail("nf4_dequantize", d.take(C.graft_call_nf4_dequantize(d.api, d.context, &args)))
+	}
+}
+
 func (d *device) Sample(ids bindings.Tensor, s bindings.SampleArgs) {
 	args := C.graft_sample_args{
 		ids: d.tensor(ids), logits: d.tensor(s.Logits), seen: d.tensor(s.Seen), seed: d.tensor(s.Seed),

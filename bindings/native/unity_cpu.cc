@@ -15,6 +15,7 @@
 #include "../../csrc/cpu/dynamic.cc"
 #include "../../csrc/cpu/weight.cc"
 #include "../../csrc/cpu/nf4_quantize.cc"
+#include "../../csrc/cpu/nf4_dequantize.cc"
 #include "../../csrc/cpu/gemm.cc"
 #include "../../csrc/cpu/gemm_portable.cc"
 #include "../../csrc/cpu/gemm_avx2.cc"

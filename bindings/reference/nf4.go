@@ -24,6 +24,19 @@ func (d *device[F]) row(w bindings.Weight, o int, t bindings.DType) []F {
 	return row
 }
 
+// NF4Dequantize takes the product of package quant, in float32 on every device.
+func (d *device[F]) NF4Dequantize(y bindings.Tensor, w bindings.Weight) {
+	d.types.NF4Dequantize(y, w)
+	if !d.begin("nf4_dequantize", y, w.Data) {
+		return
+	}
+	to := d.load(y)
+	for o := range w.Out {
+		copy(to[o*w.In:], d.row(w, o, y.DType))
+	}
+	d.store(y, to)
+}
+
 // NF4Quantize works in float32 whatever the device computes in: the bits of
 // codes are defined there.
 func (d *device[F]) NF4Quantize(codes, absmax, x bindings.Tensor) {

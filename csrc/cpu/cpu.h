@@ -52,6 +52,9 @@ template <class F> void for_rows(graft_context* context, int64_t rows, int64_t c
     });
 }
 
+// Results from this size on bypass the cache, where they are aligned to its lines.
+constexpr int64_t kStreamBytes = int64_t(24) << 20;
+
 // Runs the statements with T as the element type of a float tensor.
 #define GRAFT_BY_TYPE(tensor, T, ...) \
     do { \

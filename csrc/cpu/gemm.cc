@@ -30,7 +30,6 @@ constexpr int64_t kBlockRows = 96;
 constexpr int64_t kBlockCols = 512;
 constexpr int64_t kFewRows = 16;  // up to here a panel of B is used soon after it is packed, while it is in L1 or L2
 constexpr int64_t kFewDepth = 64;  // NF4, of which little is read: a few units of four panels fit L1 when decoded
-constexpr int64_t kStreamBytes = int64_t(24) << 20;  // larger results bypass the cache
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

@@ -13,11 +13,13 @@ GRAFT_AVX512 GRAFT_INLINE __m512i nf4_block_table(float absmax) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(h), h, 1);
 }
 
-// 32 weights in order from 16 bytes. vpermw looks at five index bits only: no masking.
-GRAFT_AVX512 GRAFT_INLINE __m512i nf4_decode32(const uint8_t* codes, float absmax) {
+// 32 weights in order from 16 bytes and a table of words. vpermw looks at five index bits only: no masking. Without
+// bf16 of its own, so that nf4_dequantize takes it too.
+__attribute__((target("avx512f,avx512bw"))) GRAFT_INLINE __m512i nf4_lookup32(const uint8_t* codes, __m512i table) {
     __m512i byte = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
     __m512i index = _mm512_or_si512(_mm512_srli_epi32(byte, 4), _mm512_slli_epi32(byte, 16));
-    return _mm512_permutexvar_epi16(index, nf4_block_table(absmax));
+    return _mm512_permutexvar_epi16(index, table);
 }
+GRAFT_AVX512 GRAFT_INLINE __m512i nf4_decode32(const uint8_t* codes, float absmax) { return nf4_lookup32(codes, nf4_block_table(absmax)); }
 
 }  // namespace graft::cpu

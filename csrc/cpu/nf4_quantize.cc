@@ -12,23 +12,10 @@ namespace graft::cpu {
 
 namespace {
 
-constexpr int64_t kBlock = 64;
-
-// Calls part(row, column, i, n) for the parts of block b, of n elements from its
-// i-th on, that lie in one row of k: blocks are counted over rows.
-template <class Part> void each_part(int64_t b, int64_t k, Part&& part) {
-    int64_t row = b * kBlock / k, column = b * kBlock % k;
-    for (int64_t i = 0; i < kBlock; row++, column = 0) {
-        const int64_t n = std::min(kBlock - i, k - column);
-        part(row, column, i, n);
-        i += n;
-    }
-}
-
 template <class T> void quantize(graft_context* context, const graft_nf4_quantize_args& a, int64_t b, const float* mid) {
     const int64_t k = cols(a.x);
-    float value[kBlock];
-    uint8_t codes[kBlock / 2];
+    float value[kNF4Block];
+    uint8_t codes[kNF4Block / 2];
     each_part(b, k, [&](int64_t row, int64_t column, int64_t i, int64_t n) {
         GRAFT_DISPATCH(context, cast, value + i, data<const T>(a.x) + row * a.x.pitch + column, n);
     });
@@ -43,14 +30,14 @@ template <class T> void quantize(graft_context* context, const graft_nf4_quantiz
 graft_status* nf4_quantize(graft_context* context, const graft_nf4_quantize_args* a) {
     GRAFT_TRY(check_shape("x", a->x, kFloat, -1, -1));
     const int64_t n = rows(a->x), k = cols(a->x);
-    if (k % 2 || n * k % kBlock)
+    if (k % 2 || n * k % kNF4Block)
         return error(GRAFT_INVALID_ARGUMENT, "x of %lld rows of %lld: no whole bytes and whole blocks of 64", static_cast<long long>(n),
                      static_cast<long long>(k));
     GRAFT_TRY(check_shape("codes", a->codes, kU8, n, k / 2));
-    GRAFT_TRY(check_flat("absmax", a->absmax, kF32, n * k / kBlock));
+    GRAFT_TRY(check_flat("absmax", a->absmax, kF32, n * k / kNF4Block));
     float mid[15];
     for (int i = 0; i < 15; i++) mid[i] = (kNF4Table[i] + kNF4Table[i + 1]) / 2;
-    for_rows(context, n * k / kBlock, 8 * kBlock, [&](Range r) {
+    for_rows(context, n * k / kNF4Block, 8 * kNF4Block, [&](Range r) {
         for (int64_t b = r.begin; b < r.end; b++) GRAFT_BY_TYPE(a->x, T, quantize<T>(context, *a, b, mid));
     });
     return nullptr;

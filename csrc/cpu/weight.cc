@@ -9,8 +9,15 @@ const float kNF4Table[16] = {
 
 graft_status* check_weight(const graft_weight& w, graft_dtype activations) {
     if (!is_nf4(w)) return check_shape("weight", w.data, kF32 | 1u << activations, w.out, w.in);
-    if (w.in % 64) return error(GRAFT_INVALID_ARGUMENT, "NF4 weight: %lld columns, expected a multiple of 64", static_cast<long long>(w.in));
-    const int64_t blocks = w.out * w.in / 64;
+    if (w.in % kNF4Block) return error(GRAFT_INVALID_ARGUMENT, "NF4 weight: %lld columns, expected a multiple of 64", static_cast<long long>(w.in));
+    return check_nf4(w);
+}
+
+graft_status* check_nf4(const graft_weight& w) {
+    if (w.in % 2 || w.out * w.in % kNF4Block)
+        return error(GRAFT_INVALID_ARGUMENT, "NF4 weight: %lld rows of %lld: no whole bytes and whole blocks of 64", static_cast<long long>(w.out),
+                     static_cast<long long>(w.in));
+    const int64_t blocks = w.out * w.in / kNF4Block;
     GRAFT_TRY(check_flat("NF4 codes", w.data, kU8, w.out * w.in / 2));
     GRAFT_TRY(check_flat("absmax", w.absmax, kF32 | kU8, blocks));
     if (w.absmax.dtype != GRAFT_U8) return nullptr;

@@ -6,6 +6,18 @@
 namespace graft::cpu {
 
 extern const float kNF4Table[16];
+constexpr int64_t kNF4Block = 64;  // elements that share a scale
+
+// Calls part(row, column, i, n) for the parts of block b, of n elements from its
+// i-th on, that lie in one row of k: blocks are counted over rows.
+template <class Part> void each_part(int64_t b, int64_t k, Part&& part) {
+    int64_t row = b * kNF4Block / k, column = b * kNF4Block % k;
+    for (int64_t i = 0; i < kNF4Block; row++, column = 0) {
+        const int64_t n = std::min(kNF4Block - i, k - column);
+        part(row, column, i, n);
+        i += n;
+    }
+}
 
 // The scales of an NF4 matrix: float32, or doubly quantised.
 struct NF4Scales {
@@ -31,6 +43,8 @@ struct NF4Scales {
 // A weight [out, in] for activations of a type: its parts are there, in one of
 // the storage forms.
 graft_status* check_weight(const graft_weight&, graft_dtype activations);
+// The parts of one in NF4, whose rows may end within blocks.
+graft_status* check_nf4(const graft_weight&);
 inline bool is_nf4(const graft_weight& w) { return given(w.absmax); }
 NF4Scales nf4_scales(const graft_weight&);
 

@@ -13,9 +13,9 @@ graft_status* check_weight(const graft_weight& w, int32_t type);
 bool is_ready(const graft_weight& w, int32_t type);
 
 // Writes rows [row0, row0 + rows) x columns [col0, col0 + cols) of the weight to
-// dst, in f32 or bf16, rows cols elements apart, on that stream.
+// dst, in f32 or bf16, rows pitch elements apart, on that stream.
 graft_status* materialise(const graft_weight& w, int64_t row0, int64_t rows, int64_t col0, int64_t cols,
-                          void* dst, int32_t type, cudaStream_t stream);
+                          void* dst, int64_t pitch, int32_t type, cudaStream_t stream);
 
 // Calls use(first, count, operand) for pieces of the weight's rows (or columns)
 // that fit a slot; the operand is in the given type. use gets the workspace.
@@ -35,7 +35,7 @@ graft_status* for_pieces(graft_context* c, const graft_weight& w, int32_t type, 
         const int64_t rows = of_rows ? count : w.out, cols = of_rows ? w.in : count;
         Slot slot;
         GRAFT_TRY(take_slot(c, given(w.absmax), &slot));
-        GRAFT_TRY(materialise(w, of_rows ? first : 0, rows, of_rows ? 0 : first, cols, slot.data, type, slot.stream));
+        GRAFT_TRY(materialise(w, of_rows ? first : 0, rows, of_rows ? 0 : first, cols, slot.data, cols, type, slot.stream));
         GRAFT_TRY(slot_filled(c, slot));
         GRAFT_TRY(use(first, count, Operand{slot.data, cols}, workspace));
         GRAFT_TRY(slot_consumed(c, slot));

@@ -191,7 +191,7 @@ void generation() {
         const graft_tensor dense = tensor(GRAFT_BF16, wide, h);  // the same weights in bf16
         report({"nf4_rows/" + std::to_string(tokens) + "x" + std::to_string(h) + "x" + std::to_string(wide), 0.5625 * double(wide * h), 0,
                 [&] { return linear(context, &f); }, kBf16, [&](Compared& all) {
-                    if (!ok(materialise(f.w, 0, wide, 0, h, dense.data, GRAFT_BF16, context->stream), "nf4")) return;
+                    if (!ok(materialise(f.w, 0, wide, 0, h, dense.data, h, GRAFT_BF16, context->stream), "nf4")) return;
                     const Host x(f.x), y(f.y), values(dense);
                     for (int64_t row : some(tokens, 4))
                         for (int64_t o : some(wide, 32)) {

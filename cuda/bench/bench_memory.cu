@@ -34,7 +34,8 @@ void four_bits(int64_t h, int64_t wide) {
     const std::string name = "/" + std::to_string(wide) + "x" + std::to_string(h);
     const graft_weight w = nested(wide, h);
     const graft_tensor y = tensor(GRAFT_BF16, wide, h);
-    report({"nf4_dequantize" + name, 2.516 * double(wide * h), 0, [&] { return materialise(w, 0, wide, 0, h, y.data, GRAFT_BF16, context->stream); },
+    const graft_nf4_dequantize_args d{y, w};
+    report({"nf4_dequantize" + name, 2.516 * double(wide * h), 0, [&] { return nf4_dequantize(context, &d); },
             1.0 / 256, [&](Compared& all) {
                 const Host now(y);
                 const Weights value(w);

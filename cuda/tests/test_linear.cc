@@ -80,14 +80,21 @@ struct Weight {
     }
 };
 
-// The value of each NF4 element, exactly: x is the identity.
-void dequantise(int32_t type, bool nested, int64_t out, int64_t in, int64_t workspace) {
+// The value of each NF4 element, exactly: as it is decoded, and in a product, where x
+// is the identity.
+void dequantise(int32_t type, bool nested, int64_t out, int64_t in, int64_t gap, int64_t workspace) {
     const Weight w(nested ? Storage::kNestedNF4 : Storage::kNF4, type, out, in);
     Values reference;
     for (int64_t i = 0; i < in; ++i)
         for (int64_t o = 0; o < out; ++o) reference.push_back(w.values[size_t(o * in + i)]);
-    run_case({std::string("nf4_dequantize ") + (nested ? "nested " : "") + (type == GRAFT_BF16 ? "bf16 " : "f32 ") +
-                  std::to_string(out) + "x" + std::to_string(in), 0, reference,
+    const std::string label = std::string(nested ? "nested " : "") + (type == GRAFT_BF16 ? "bf16 " : "f32 ") + std::to_string(out) + "x" +
+                              std::to_string(in) + "+" + std::to_string(gap);
+    run_case({"nf4_dequantize " + label, 0, w.values, [=](Run& r, Values* result) {
+                  const graft_nf4_dequantize_args a{r.tensor(type, out, in, in + gap), w.put(r)};
+                  r.check(api().nf4_dequantize(r.context(), &a));
+                  r.get(a.y, result);
+              }});
+    run_case({"linear decoded " + label, 0, reference,
               [=](Run& r, Values* result) {
                   graft_linear_args a{};
                   a.y = r.tensor(type, in, out);
@@ -297,8 +304,10 @@ void linear_cases() {
     const int64_t large = 1 << 20;
     for (int32_t type : {GRAFT_F32, GRAFT_BF16})
         for (bool nested : {false, true}) {
-            dequantise(type, nested, 70, 64, large);
-            dequantise(type, nested, 13, 22, 1024);
+            dequantise(type, nested, 70, 64, 0, large);
+            dequantise(type, nested, 13, 22, 3, 1024);
+            dequantise(type, nested, 5, 128, 16, large);  // rows apart, each of whole packs
+            dequantise(type, nested, 5, 128, 7, large);
         }
     adapters({GRAFT_F32, Storage::kDense, 5, 7, 9, {}, 0, true, true, large});
     adapters({GRAFT_F32, Storage::kDense, 33, 70, 21, {3, 4}, 0, true, false, large});

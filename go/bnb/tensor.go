@@ -51,6 +51,8 @@ type Tensor struct {
 	Shape  []int  // [out, in]
 	Double bool   // its scales are quantised in turn
 	DType  string // of the matrix that was quantised, as torch calls it
+	// Decode is quant.Decode somewhere else than on the host; may be nil.
+	Decode func(values []float32, codes []byte, scales []float32) error
 
 	from   Source
 	offset float32
@@ -202,14 +204,18 @@ func (t *Tensor) Values() (func(dst []float32, first int) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	scales := w.Scales()
+	scales, decode := w.Scales(), t.Decode
 	var codes []byte
 	return func(dst []float32, first int) error {
 		codes = slices.Grow(codes[:0], len(dst)/2)[:len(dst)/2]
 		if err := t.Codes(codes, int64(first/2)); err != nil {
 			return err
 		}
-		quant.Decode(dst, codes, scales[first/bindings.NF4Block:])
+		some := scales[first/bindings.NF4Block : (first+len(dst))/bindings.NF4Block]
+		if decode != nil {
+			return decode(dst, codes, some)
+		}
+		quant.Decode(dst, codes, some)
 		return nil
 	}, nil
 }

@@ -2,12 +2,14 @@ package export
 
 import (
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/bindings/quant"
+	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/plan"
 )
 
-// Arithmetic adds updates to weights and quantises them on a device. A nil one
-// does both on the host's cores.
+// Arithmetic adds updates to weights, quantises them and decodes them on a
+// device. A nil one does so on the host's cores.
 type Arithmetic struct {
 	dev    bindings.Device
 	run    bindings.Runner
@@ -126,6 +128,55 @@ func (x *Arithmetic) encoder() func(codes []byte, absmax, values []float32) erro
 		}
 		return x.dev.Download(codes, place.codes)
 	}
+}
+
+// decode is quant.Decode, on a device for partLen values at a time.
+func (x *Arithmetic) decode(values []float32, codes []byte, scales []float32) error {
+	if x == nil {
+		quant.Decode(values, codes, scales)
+		return nil
+	}
+	for len(values) > 0 {
+		n := min(len(values), partLen)
+		if err := x.decodePart(values[:n], codes[:n/2], scales[:n/bindings.NF4Block]); err != nil {
+			return err
+		}
+		values, codes, scales = values[n:], codes[n/2:], scales[n/bindings.NF4Block:]
+	}
+	return nil
+}
+
+func (x *Arithmetic) decodePart(values []float32, codes []byte, scales []float32) error {
+	mark := x.memory.Mark()
+	defer x.memory.Release(mark)
+	place := newEncoding(x.memory, len(scales))
+	if err := x.dev.Upload(place.codes, codes); err != nil {
+		return err
+	}
+	if err := model.Upload(x.dev, place.absmax, scales); err != nil {
+		return err
+	}
+	w := bindings.Weight{Out: len(scales), In: bindings.NF4Block, Data: place.codes, Absmax: place.absmax}
+	if err := x.run.Run(func(ops bindings.Ops) { ops.NF4Dequantize(place.values, w) }); err != nil {
+		return err
+	}
+	return x.download(values, place.values)
+}
+
+// requantise rounds values to what NF4 holds.
+func (x *Arithmetic) requantise(values []float32, double bool) error {
+	var w quant.NF4
+	absmax, err := bnb.Matrix{
+		Shape: []int{len(values) / bindings.NF4Block, bindings.NF4Block}, Encode: x.encoder(),
+		Read: func(dst []float32, first int) error { copy(dst, values[first:]); return nil },
+	}.Quantize(func(codes []byte) error { w.Codes = append(w.Codes, codes...); return nil })
+	if err != nil {
+		return err
+	}
+	if w.Absmax = absmax; double {
+		w.AbsmaxCodes, w.Nested, w.Offset = quant.Double(absmax)
+	}
+	return x.decode(values, w.Codes, w.Scales())
 }
 
 func (x *Arithmetic) download(values []float32, t bindings.Tensor) error {

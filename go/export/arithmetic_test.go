@@ -3,6 +3,7 @@ package export
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/graftlm/graft/bindings"
@@ -34,7 +35,8 @@ func normals(n int, seed uint64) []float32 {
 }
 
 // TestArithmetic: on a device and on the host, sums are those of float64 but for
-// the roundings of a few terms, and codes and scales are bit-equal.
+// the roundings of a few terms, and codes and scales are bit-equal,
+// as is what is decoded from them.
 func TestArithmetic(t *testing.T) {
 	on, err := OnDevice(native.CPU(native.Options{Threads: 2}), shaped(t))
 	require.NoError(t, err)
@@ -64,6 +66,14 @@ func TestArithmetic(t *testing.T) {
 	quant.Encode(wantCodes, wantAbsmax, w[:blocks*bindings.NF4Block])
 	assert.Equal(t, wantCodes, codes)
 	assert.Equal(t, wantAbsmax, absmax)
+	for _, double := range []bool{false, true} { // of more values than are on the device at once
+		host, device := append([]float32(nil), w...), append([]float32(nil), w...)
+		var none *Arithmetic
+		require.NoError(t, none.requantise(host, double))
+		require.NoError(t, on.requantise(device, double))
+		assert.NotEqual(t, w, host)
+		assert.True(t, slices.Equal(host, device), "decoded values, doubly quantised scales: %v", double)
+	}
 	require.NoError(t, on.Close())
 	assert.Zero(t, native.Live())
 }

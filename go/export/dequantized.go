@@ -6,8 +6,6 @@ import (
 	"io"
 	"math"
 
-	"github.com/graftlm/graft/bindings"
-	"github.com/graftlm/graft/bindings/quant"
 	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/hub"
@@ -25,8 +23,9 @@ type dequantized struct {
 
 // Dequantized gives the base that a QLoRA adapter was trained on, decoded. A
 // checkpoint in four bits is decoded; of another one the matrices are quantised
-// and decoded again, with doubly quantised scales or not.
-func Dequantized(h *hub.Model, m *model.Model, double bool) (Base, error) {
+// and decoded again, with doubly quantised scales or not. Both are done by on when
+// a matrix is read.
+func Dequantized(on *Arithmetic, h *hub.Model, m *model.Model, double bool) (Base, error) {
 	d := &dequantized{Model: h, matrices: map[string]func([]float32, int) error{}}
 	parts, linear := map[string]bool{}, linearNames(m)
 	for _, info := range h.Tensors() {
@@ -41,6 +40,7 @@ func Dequantized(h *hub.Model, m *model.Model, double bool) (Base, error) {
 			if info, err = decodedInfo(q); err != nil {
 				return nil, err
 			}
+			q.Decode = on.decode
 			if d.matrices[info.Name], err = q.Values(); err != nil {
 				return nil, err
 			}
@@ -58,7 +58,7 @@ func Dequantized(h *hub.Model, m *model.Model, double bool) (Base, error) {
 			if err != nil {
 				return nil, err
 			}
-			d.matrices[info.Name] = onGrid(info, read, double)
+			d.matrices[info.Name] = on.grid(info, read, double)
 		}
 	}
 	return d, nil
@@ -85,28 +85,19 @@ func decodedInfo(q *bnb.Tensor) (safetensors.Info, error) {
 	return safetensors.Info{}, failure.Data("%s was quantised from %q, want float32, bfloat16 or float16", q.Name, q.DType)
 }
 
-// onGrid quantises a whole matrix and gives the decoded values.
-func onGrid(info safetensors.Info, read func([]float32, int) error, double bool) func([]float32, int) error {
+// grid quantises a whole matrix and gives the decoded values.
+func (x *Arithmetic) grid(info safetensors.Info, read func([]float32, int) error, double bool) func([]float32, int) error {
 	return func(dst []float32, first int) error {
 		all := make([]float32, info.Elements())
 		if err := read(all, 0); err != nil {
 			return err
 		}
-		requantise(all, double)
+		if err := x.requantise(all, double); err != nil {
+			return err
+		}
 		copy(dst, all[first:])
 		return nil
 	}
-}
-
-// requantise rounds values to what NF4 holds.
-func requantise(values []float32, double bool) {
-	w := quant.NF4{Codes: make([]byte, len(values)/2), Absmax: make([]float32, len(values)/bindings.NF4Block)}
-	quant.Encode(w.Codes, w.Absmax, values)
-	if double {
-		absmax := w.Absmax
-		w.AbsmaxCodes, w.Nested, w.Offset = quant.Double(absmax)
-	}
-	quant.Decode(values, w.Codes, w.Scales())
 }
 
 func (d *dequantized) Tensors() []safetensors.Info { return d.tensors }
@@ -201,8 +192,11 @@ func MergeNF4(ctx context.Context, on *Arithmetic, base Base, m *model.Model, va
 			delta[i] = after[i] - before[i]
 			size += float64(before[i]) * float64(before[i])
 		}
-		requantise(before, double)
-		requantise(after, double)
+		for _, values := range [][]float32{before, after} {
+			if err := on.requantise(values, double); err != nil {
+				return s, err
+			}
+		}
 		for i, d := range delta {
 			left := float64(after[i]) - float64(before[i])
 			dot += left * float64(d)

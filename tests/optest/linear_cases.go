@@ -22,8 +22,9 @@ const (
 
 func (s storage) String() string { return [...]string{"", "f32 weight ", "nf4 ", "nf4 nested "}[s] }
 
-// weight adds a matrix. The reference is given four-bit weights decoded and
-// rounded to the type of activations, which is what every device has to see.
+// weight adds the matrix of a product. The reference is given four-bit weights
+// decoded and rounded to the type of activations, which is what every device has
+// to see.
 func (m *maker) weight(form storage, out, in int) bindings.Weight {
 	w := bindings.Weight{Out: out, In: in}
 	switch form {
@@ -43,8 +44,13 @@ func (m *maker) weight(form storage, out, in int) bindings.Weight {
 		_, w.Data = m.float("w", input, m.act, values, []int{out, in})
 		return w
 	}
-	w.Data = m.bytes("codes", q.Codes, out, in/2)
-	if form == nf4 {
+	return m.fourBits(w, q)
+}
+
+// fourBits adds the parts of a four-bit weight.
+func (m *maker) fourBits(w bindings.Weight, q quant.NF4) bindings.Weight {
+	w.Data = m.bytes("codes", q.Codes, w.Out, w.In/2)
+	if q.AbsmaxCodes == nil {
 		w.Absmax = m.quantised("absmax", q.Absmax)
 		return w
 	}
@@ -313,6 +319,22 @@ func quantizeCases() (all []Case) {
 			absmax := m.outStat("absmax", n*k/bindings.NF4Block)
 			return func(ops bindings.Ops) { ops.NF4Quantize(codes, absmax, x) }
 		}})
+	}
+	return all
+}
+
+// dequantizeCases have one block and many, rows that end within a block, and more
+// than one block of scales.
+func dequantizeCases() (all []Case) {
+	for _, form := range []storage{nf4, nf4Nested} {
+		for _, size := range [][2]int{{1, 64}, {3, 64}, {7, 192}, {32, 6}, {17, 1088}, {130, 256}, {0, 64}} {
+			all = append(all, Case{Op: "nf4_dequantize", Variant: fmt.Sprintf("%s%dx%d", form, size[0], size[1]), build: func(m *maker) func(bindings.Ops) {
+				m.exact = true
+				w := m.fourBits(bindings.Weight{Out: size[0], In: size[1]}, fourBit(form, size[0], size[1]))
+				y := m.out("y", size[0], size[1])
+				return func(ops bindings.Ops) { ops.NF4Dequantize(y, w) }
+			}})
+		}
 	}
 	return all
 }

@@ -83,7 +83,7 @@ type build func(m *maker) func(bindings.Ops)
 // Cases is the table.
 func Cases() (all []Case) {
 	for _, list := range [][]Case{
-		elementwiseCases(), embeddingCases(), normCases(), linearCases(), linearBackwardCases(), quantizeCases(), magnitudeCases(), ropeCases(),
+		elementwiseCases(), embeddingCases(), normCases(), linearCases(), linearBackwardCases(), quantizeCases(), dequantizeCases(), magnitudeCases(), ropeCases(),
 		attentionCases(), lossCases(), optimizerCases(), sampleCases(), layerNormCases(), classifierCases(),
 	} {
 		all = append(all, list...)

@@ -82,5 +82,5 @@ func (d *Tracer) weight(w bindings.Weight, x value) value {
 	if !w.NF4() {
 		return d.convert(d.get(w.Data), x.elem)
 	}
-	return d.convert(d.nf4(w, x), x.elem)
+	return d.convert(d.nf4(w, d.after(d.get(w.Data), x)), x.elem)
 }

@@ -5,11 +5,10 @@ import (
 	"github.com/graftlm/graft/bindings/quant"
 )
 
-// nf4 decodes a four-bit weight to float32, bit-equal to bitsandbytes. The
+// nf4 decodes codes of a four-bit weight to float32, bit-equal to bitsandbytes. The
 // value of a code is found by its bits, in four rounds of selection: that is
 // vector code where a gather is not.
-func (d *Tracer) nf4(w bindings.Weight, when value) value {
-	codes := d.after(d.get(w.Data), when)
+func (d *Tracer) nf4(w bindings.Weight, codes value) value {
 	high := d.op("shift_right_logical", codes, d.num(4, codes))
 	low := d.op("and", codes, d.num(15, codes))
 	pair := []int{w.Out, w.In / 2, 1}
@@ -53,6 +52,11 @@ func (d *Tracer) rounded(x, by value) value {
 func (d *Tracer) perElement(x value, n, block int, dims []int) value {
 	all := d.reshape(d.spread(x, []int{x.len(), block}, 0), x.len()*block)
 	return d.reshape(d.cut(all, 0, 0, n), dims...)
+}
+
+func (d *Tracer) NF4Dequantize(y bindings.Tensor, w bindings.Weight) {
+	d.begin("nf4_dequantize")
+	d.set(y, d.nf4(w, d.get(w.Data)))
 }
 
 // NF4Quantize counts the midpoints below each value.

@@ -25,7 +25,7 @@ extern "C" {
 // The major version changes with any change of a struct or of the meaning of a
 // slot, the minor version with a slot at the end.
 #define GRAFT_ABI_MAJOR 3
-#define GRAFT_ABI_MINOR 0
+#define GRAFT_ABI_MINOR 1
 
 #define GRAFT_SLOT(name) graft_status* (*name)(graft_context*, const graft_##name##_args*);
 

@@ -255,6 +255,12 @@ typedef struct graft_adamw_bf16_args {
 // codes [n,k/2] u8, absmax [n*k/64] f32 of x [n,k] f32 or bf16.
 typedef struct graft_nf4_quantize_args { graft_tensor codes, absmax, x; } graft_nf4_quantize_args;
 
+// y [out,in] f32 or bf16 of a weight in NF4.
+typedef struct graft_nf4_dequantize_args {
+    graft_tensor y;
+    graft_weight w;
+} graft_nf4_dequantize_args;
+
 #ifdef __cplusplus
 }
 #endif
@@ -295,6 +301,7 @@ typedef struct graft_nf4_quantize_args { graft_tensor codes, absmax, x; } graft_
     DO(magnitude) \
     DO(magnitude_backward) \
     DO(adamw_bf16) \
-    DO(nf4_quantize)
+    DO(nf4_quantize) \
+    DO(nf4_dequantize)
 
 #endif
