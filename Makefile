@@ -105,13 +105,13 @@ test-cuda-step: ## the whole step on the CUDA kernels, run by the host emulation
 test-cuda-parity: ## every fixture of PyTorch, PEFT and transformers over the CUDA kernels, run by the host emulation
 	$(MAKE) -C cuda -j2 test-parity
 
-test-gpu-pack: ## build/gpu-tests: tests of the whole step for a machine with a GPU and no Go
+test-gpu-pack: ## build/gpu-tests: every test of a GPU, for a machine with a driver alone
 	$(MAKE) -C cuda pack
 
 cuda-mutants: ## broken CUDA kernels, each of which the tests must catch
 	$(MAKE) -C cuda -j2 mutants
 
-test-gpu: ## CUDA tests on a GPU and under compute-sanitizer; fails without one
+test-gpu: ## CUDA tests on a GPU, operations and whole steps, and under compute-sanitizer; fails without one
 	$(MAKE) -C cuda test-gpu
 
 bench-gpu: ## CUDA benchmarks on a GPU, into cuda/bench/results

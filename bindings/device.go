@@ -1,20 +1,30 @@
 package bindings
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
 
+// condition is a way in which a device fails. A target of errors.Is that covers
+// it is found as well: so its kind in package failure, and with that the exit
+// code, depends on no call that passes the error on.
+type condition string
+
+func (c condition) Error() string { return string(c) }
+func (c condition) Is(target error) bool {
+	k, ok := target.(interface{ Covers(error) bool })
+	return ok && k.Covers(c)
+}
+
 // ErrNotImplemented says that a device has no such operation, or not for this
 // type or size. The text names it.
-var ErrNotImplemented = errors.New("not implemented")
+var ErrNotImplemented error = condition("not implemented")
 
 // ErrOutOfMemory says that a device could not give the planned bytes.
-var ErrOutOfMemory = errors.New("out of device memory")
+var ErrOutOfMemory error = condition("out of device memory")
 
 // ErrUnavailable says that a backend or its device is not there.
-var ErrUnavailable = errors.New("device unavailable")
+var ErrUnavailable error = condition("device unavailable")
 
 // OpError is a failure of one operation.
 type OpError struct {

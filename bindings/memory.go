@@ -1,6 +1,9 @@
 package bindings
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Align is the alignment of every allocation in bytes, on every device.
 const Align = 256
@@ -113,4 +116,25 @@ func (p Plan) Total() (n int64) {
 func (p Plan) String() string {
 	return fmt.Sprintf("frozen %d, trainable %d, staging %d, activations %d, workspace %d, total %d",
 		p[Frozen], p[Trainable], p[Staging], p[Activations], p[Workspace], p.Total())
+}
+
+// MarshalJSON names each arena.
+func (p Plan) MarshalJSON() ([]byte, error) {
+	named := map[string]int64{}
+	for s, bytes := range p {
+		named[Space(s).String()] = bytes
+	}
+	return json.Marshal(named)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (p *Plan) UnmarshalJSON(text []byte) error {
+	var named map[string]int64
+	if err := json.Unmarshal(text, &named); err != nil {
+		return err
+	}
+	for s := range p {
+		p[s] = named[Space(s).String()]
+	}
+	return nil
 }

@@ -1,27 +1,43 @@
-#!/bin/sh
-# Benchmarks on a GPU, after the tests passed there. Writes one JSON file into
-# cuda/bench/results, with ratios to PyTorch where it is installed. Arguments go to
-# bench: part of a name, or "choose".
-set -eu
+#!/usr/bin/env bash
+# Benchmarks on a GPU, after test_gpu.sh. Writes JSON into cuda/bench/results, or
+# RESULTS: DATE-GPU.json of every operation and DATE-GPU-step.json of whole steps,
+# with ratios to PyTorch where it is installed.
+#
+#   bench_gpu.sh               all of it
+#   bench_gpu.sh attention     operations with that part of a name: DATE-GPU-attention.json
+#   bench_gpu.sh step          whole steps alone; MODEL, FULL_MODEL, BATCH, SEQ as in bench/step.py
+#   bench_gpu.sh choose        prints the fastest kernel of each product
+set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/build/cuda}/gpu
+results=${RESULTS:-$root/cuda/bench/results}
+what=${1:-}
 # cuDNN comes with PyTorch, where no loader looks for it.
 LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0] + "/lib")' 2>/dev/null || true)
 export LD_LIBRARY_PATH
-[ -x "$build/test_ops_once" ] || { echo "bench-gpu: run test-gpu first" >&2; exit 1; }
-"$build/test_ops_once"
-nvcc=$("$root/cuda/toolchain.sh")
-capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
-[ "$capability" = 90 ] && capability=90a
-# Linked with the objects themselves: it times kernels that the library does not export.
-"$nvcc" -std=c++17 -O2 -gencode "arch=compute_$capability,code=sm_$capability" "$root"/cuda/bench/*.cu \
-    "$build"/objects/*.o -cudart static -o "$build/bench"
-[ "${1:-}" = choose ] && exec "$build/bench" choose
+[ -x "$build/test_ops_once" ] || { echo "bench-gpu: $build/test_ops_once is not there: run test-gpu first" >&2; exit 1; }
+[ "$what" = choose ] && exec "$build/bench" choose
 
-about() { nvidia-smi --query-gpu="$1" --format=csv,noheader | head -n 1; }
-gpu=$(about name)
-file=$root/cuda/bench/results/$(date +%Y-%m-%d)-$(echo "$gpu" | tr ' ' '-').json
-"$build/bench" "$@" >"$build/bench.csv"
-python3 "$root/cuda/bench/record.py" "$gpu" "$(about driver_version)" "$(about clocks.sm,clocks.mem)" \
-    "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)" <"$build/bench.csv" >"$file"
-cat "$file"
+about() { nvidia-smi --query-gpu="$1" --format=csv,noheader | sed -n 1p; }
+# A part of the operations has a file of its own: it replaces no run of all of them.
+name=$(date +%Y-%m-%d)-$(about name | tr ' ' '-')
+record() {
+    python3 "$root/cuda/bench/record.py" "$(about name)" "$(about driver_version)" "$(about clocks.sm,clocks.mem)" \
+        "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)"
+}
+mkdir -p "$results"
+if [ "$what" != step ]; then
+    "$build/test_ops_once"
+    "$build/bench" ${what:+"$what"} >"$build/bench.csv"
+    file=$results/$name${what:+-$(echo "$what" | tr -c '[:alnum:]_.\n' -)}.json
+    record <"$build/bench.csv" >"$build/bench.json"
+    mv "$build/bench.json" "$file"
+    cat "$file"
+fi
+if [ -z "$what" ] || [ "$what" = step ]; then
+    if [ -x "$build/graft" ]; then
+        python3 "$build/step.py" --device cuda:0 --out "$results/$name-step.json"
+    else
+        echo "not run: whole steps: there was no Go where $build was packed"
+    fi
+fi

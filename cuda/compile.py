@@ -1,6 +1,7 @@
 """Compiles every kernel for every architecture and holds it to its budget.
 
     compile.py library OUTPUT   links the objects into libgraft_cuda.so
+    compile.py programs FOLDER  and there beside it device_check, test_ops, test_ops_once and bench, which need a driver alone
     compile.py check            no spills; registers and shared memory against budget.txt
     compile.py update           writes budget.txt
 
@@ -131,6 +132,33 @@ def compare(table):
     return faults
 
 
+def link(compiler, objects, output):
+    """libgraft_cuda.so, and the objects that it is made of."""
+    core = []
+    for name in ("status", "check"):
+        core.append(CACHE / f"core_{name}.o")
+        subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-c", ROOT / f"csrc/core/{name}.cc", "-o", core[-1]], check=True)
+    subprocess.run([*linker(compiler), "-shared", "-o", output, *objects, *core, "-Xlinker", "--exclude-libs,ALL"], check=True)
+    return [*objects, *core]
+
+
+def linker(compiler):
+    # The wheels keep their libraries in lib, where nvcc does not look.
+    return [compiler, "-std=c++17", "-O2", "-cudart", "static", f"-L{pathlib.Path(compiler).resolve().parent.parent / 'lib'}", *GENCODE]
+
+
+def programs(compiler, objects, folder):
+    """What a machine with a card runs, beside the library, which it finds in its own folder."""
+    everywhere = ["-static-libstdc++", "-static-libgcc"]
+    host = ["-Xcompiler", ",".join(everywhere)]
+    subprocess.run([*linker(compiler), *host, ROOT / "cuda/tests/device_check.cu", "-o", folder / "device_check"], check=True)
+    # It times kernels that the library does not export.
+    subprocess.run([*linker(compiler), *host, *sorted((ROOT / "cuda/bench").glob("*.cu")), *objects, "-o", folder / "bench"], check=True)
+    for name, repeats in (("test_ops", 100), ("test_ops_once", 1)):
+        subprocess.run(["g++", "-std=c++17", "-O1", f"-DGRAFT_REPEATS={repeats}", *sorted((ROOT / "cuda/tests").glob("test_*.cc")), "-o", folder / name,
+                        *everywhere, f"-L{folder}", "-lgraft_cuda", "-Wl,-rpath,$ORIGIN"], check=True)
+
+
 def main():
     command = sys.argv[1]
     compiler = nvcc()
@@ -138,15 +166,13 @@ def main():
     CACHE.mkdir(parents=True, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
         results = list(pool.map(lambda s: compile_one(compiler, version, s), SOURCES))
+    objects = [o for o, _ in results]
     if command == "library":
-        core = []
-        for name in ("status", "check"):
-            core.append(CACHE / f"core_{name}.o")
-            subprocess.run(["g++", "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-c", ROOT / f"csrc/core/{name}.cc", "-o", core[-1]], check=True)
-        # The wheels keep their libraries in lib, where nvcc does not look.
-        libraries = f"-L{pathlib.Path(compiler).resolve().parent.parent / 'lib'}"
-        subprocess.run([compiler, "-shared", "-cudart", "static", libraries, *GENCODE, "-o", sys.argv[2], *[o for o, _ in results], *core,
-                        "-Xlinker", "--exclude-libs,ALL"], check=True)
+        link(compiler, objects, sys.argv[2])
+        return
+    if command == "programs":
+        folder = pathlib.Path(sys.argv[2])
+        programs(compiler, link(compiler, objects, folder / "libgraft_cuda.so"), folder)
         return
     table = usage({s.name: log for s, (_, log) in zip(SOURCES, results)})
     if command == "update":

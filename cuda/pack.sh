@@ -1,23 +1,32 @@
-#!/bin/sh
-# Everything that the tests on a GPU need, built here for a machine that has no Go,
-# no compiler and no network: into build/gpu-tests, or the folder that is named.
-# ARCHS as for compile.py; needs Go, g++ and nvcc 13.0.
-set -eu
+#!/usr/bin/env bash
+# Everything that the tests and benchmarks on a GPU need, built here for a machine
+# that has a driver and nothing else: into build/gpu-tests, or the folder that is
+# named. ARCHS as for compile.py. Needs nvcc 13.0, g++, and Go for the whole step:
+# GO=none leaves that out. EMULATION names a folder of cuda/Makefile: then the
+# programs are those of the host emulation.
+set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/build/gpu-tests}
 mkdir -p "$out"
+out=$(cd "$out" && pwd)
 cd "$root"
-for package in step optest parity; do
-    ${GO:-go} test -c -tags cuda -trimpath -ldflags '-s -w' -o "$out/$package.test" "./tests/$package"
-done
-${GO:-go} build -trimpath -ldflags '-s -w' -o "$out/graft" ./cmd/graft
+if [ "${GO:=go}" != none ]; then
+    for package in step optest parity; do
+        "$GO" test -c -tags cuda -trimpath -ldflags '-s -w' -o "$out/$package.test" "./tests/$package"
+    done
+    "$GO" build -trimpath -ldflags '-s -w' -o "$out/graft" ./cmd/graft
+    rm -rf "$out/testdata"
+    cp -R tests/parity/testdata "$out/testdata"
+fi
 cp cuda/carried.sh "$out/run.sh"
-rm -rf "$out/testdata"
-cp -R tests/parity/testdata "$out/testdata"
-# A library that is named is taken as it is: the emulation, or one that is built.
-if [ -n "${LIBRARY:-}" ]; then
-    cp "$LIBRARY" "$out/libgraft_cuda.so"
+cp cuda/bench/step.py tests/bench/peer.py go/model/shapes.go "$out"
+git rev-parse --short HEAD >"$out/commit" 2>/dev/null || echo unknown >"$out/commit"
+if [ -n "${EMULATION:-}" ]; then
+    cp "$EMULATION/libgraft_cuda_host.so" "$out/libgraft_cuda.so"
+    cp "$EMULATION/device_check" "$EMULATION/bench" "$out"
+    cp "$EMULATION/test_ops_plain" "$out/test_ops"
+    cp "$EMULATION/test_ops_plain" "$out/test_ops_once"
 else
-    python3 cuda/compile.py library "$out/libgraft_cuda.so"
+    python3 cuda/compile.py programs "$out"
 fi
 du -sh "$out"

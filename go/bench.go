@@ -55,9 +55,10 @@ type StepTimes struct {
 	// Where the time of a step went, as the host sees it: uploads, launches, the
 	// wait for the report, and the host's own. On the CPU a launch is the work.
 	Parts map[string]float64 `json:"seconds_by_part"`
-	// Busy is the share of the time in which the device had work: from the first
-	// call of a step to its report.
-	Busy       float64            `json:"busy"`
+	// BusyAtMost is the share of the time between the first call of a step and its
+	// report, by the host's clock: outside of it the device has no work. What it
+	// waits for inside of it only a profiler of the device tells.
+	BusyAtMost float64            `json:"busy_at_most"`
 	Operations map[string]float64 `json:"seconds_by_operation,omitempty"` // of one more step, each waited for
 
 	Recomputed int           `json:"recomputed"` // blocks
@@ -176,7 +177,7 @@ func BenchStep(ctx context.Context, o StepBench) (r StepTimes, err error) {
 		"upload": clock.upload.Seconds() * per, "launch": clock.launch.Seconds() * per, "wait": clock.wait.Seconds() * per,
 		"host": (all - (clock.upload + clock.launch + clock.wait).Seconds()) * per,
 	}
-	r.Busy = 1 - clock.idle.Seconds()/all
+	r.BusyAtMost = 1 - clock.idle.Seconds()/all
 	median := slices.Sorted(slices.Values(r.Seconds))[steps/2]
 	r.TokensPerSec = float64(r.Batch*r.Sequence) / median
 	r.Rate = r.ModelFLOPs / median

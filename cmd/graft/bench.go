@@ -30,7 +30,7 @@ func benchCommand() *cli.Command {
 				&cli.IntFlag{Name: "seq", Value: 1024, Usage: "tokens of a row, all of them targets"},
 				&cli.IntFlag{Name: "steps", Value: 5, Usage: "steps that are timed, after one that is not"},
 				&cli.Float64Flag{Name: "peak", Usage: "`TFLOP/s` of the hardware for MFU; by default the data sheet of GPUs that are known, in bf16"},
-				&cli.StringFlag{Name: "device", Usage: "auto, cpu, cuda:N or reference"},
+				&cli.StringFlag{Name: "device", Usage: "auto, cpu, cuda:N, pjrt:PLUGIN or reference"},
 				&cli.StringFlag{Name: "memory", Usage: "fit the plan into this, as 24GiB"},
 				setFlag(), jsonFlag(),
 			},
@@ -68,7 +68,7 @@ func benchStep(c *cli.Context) error {
 	if r.MFU > 0 {
 		fmt.Fprintf(w, "MFU\t%.1f %% of %.4g TFLOP/s\n", 100*r.MFU, r.Peak/1e12)
 	}
-	fmt.Fprintf(w, "busy\t%.2f %%: from the first call of a step to its report\n", 100*r.Busy)
+	fmt.Fprintf(w, "busy\tat most %.2f %%: from the first call of a step to its report, by the host's clock\n", 100*r.BusyAtMost)
 	fmt.Fprintf(w, "memory\tplanned %s, used %s\n", size(r.Planned.Total()), size(r.Used.Total()))
 	if r.Recomputed > 0 {
 		fmt.Fprintf(w, "\t%d layers run again in the backward pass\n", r.Recomputed)

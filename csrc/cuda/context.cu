@@ -55,13 +55,23 @@ graft_status* device_count(int32_t* count) {
     return nullptr;
 }
 
+namespace {
+// What a device is; an error where the kernels cannot run on it, so that it is listed as it would be opened.
+graft_status* properties_of(int32_t device, cudaDeviceProp* properties) {
+    GRAFT_TRY(check(cudaGetDeviceProperties(properties, device), "device properties"));
+    const int arch = properties->major * 10 + properties->minor;
+    if (arch < 80) return error(GRAFT_UNAVAILABLE, "%.99s is sm_%d; sm_80 or later is needed", properties->name, arch);
+    return nullptr;
+}
+}  // namespace
+
 graft_status* device_info(int32_t device, graft_device_info* info) {
     const size_t size = info->struct_size;
     if (size < sizeof *info) return error(GRAFT_INVALID_ARGUMENT, "device info: %zu bytes, expected %zu", size, sizeof *info);
     *info = {};
     info->struct_size = size;
     cudaDeviceProp properties;
-    GRAFT_TRY(check(cudaGetDeviceProperties(&properties, device), "device properties"));
+    GRAFT_TRY(properties_of(device, &properties));
     GRAFT_TRY(check(cudaSetDevice(device), "selecting the device"));
     size_t free_bytes = 0, total = 0;
     GRAFT_TRY(check(cudaMemGetInfo(&free_bytes, &total), "memory of the device"));
@@ -107,12 +117,11 @@ graft_status* fill(graft_context* c, const graft_context_options* o) {
     if (o->device < 0 || o->device >= count)
         return error(GRAFT_UNAVAILABLE, "cuda:%d: there are %d devices", o->device, count);
     cudaDeviceProp properties;
-    GRAFT_TRY(check(cudaGetDeviceProperties(&properties, o->device), "device properties"));
+    GRAFT_TRY(properties_of(o->device, &properties));
     c->device = o->device;
     c->arch = properties.major * 10 + properties.minor;
     c->multiprocessors = properties.multiProcessorCount;
     c->debug = o->debug != 0;
-    if (c->arch < 80) return error(GRAFT_UNAVAILABLE, "%.99s is sm_%d; sm_80 or later is needed", properties.name, c->arch);
     GRAFT_TRY(check(cudaSetDevice(o->device), "selecting the device"));
     GRAFT_TRY(check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
     GRAFT_TRY(check(cudaMallocHost(reinterpret_cast<void**>(&c->pinned), graft_context::kBlocks * graft_context::kBlockBytes),

@@ -3,7 +3,8 @@
     bench | record.py GPU DRIVER CLOCKS COMMIT > results/DATE-GPU.json
 
 Each row gets what the same process allows to compare: the bare cuBLASLt product of
-the same shape, and the same operation in PyTorch where that is installed.
+the same shape, and the same operation in PyTorch where that is installed. Where it
+is not, or cannot use the GPU, no_torch says why and the rows are what bench printed.
 """
 
 import csv
@@ -14,8 +15,10 @@ try:
     import torch
 
     import torch_bench
-except ImportError:
-    torch = None
+except Exception as e:  # not there; or without CUDA, with another driver, out of memory
+    torch, no_torch = None, f"{type(e).__name__}: {e}"
+else:
+    no_torch = None
 
 
 def bare(name, rows):
@@ -66,6 +69,7 @@ def main():
     json.dump({
         "gpu": gpu, "driver": driver, "clocks": clocks, "commit": commit,
         "torch": torch.__version__ if torch else None,
+        "no_torch": no_torch,
         "limits": [line[2:] for line in lines if line.startswith("# ")],
         "rows": results,
         "lora": lora(results, rows),

@@ -60,13 +60,18 @@ cudaError_t report() {
 }
 
 // A variable of the environment as a number, so that a test can ask for another
-// device than there is.
-long long setting(const char* name, long long otherwise) {
+// device than there is. "75,90" is a number for each device, the last one for
+// those after it too.
+long long setting(const char* name, long long otherwise, int device = 0) {
   const char* text = std::getenv(name);
-  return text && *text ? std::atoll(text) : otherwise;
+  if (!text || !*text) return otherwise;
+  for (const char* comma; device-- > 0 && (comma = std::strchr(text, ','));) text = comma + 1;
+  return std::atoll(text);
 }
 
-size_t memory() { return static_cast<size_t>(setting("GRAFT_SHIM_MEMORY", kMemory)); }
+thread_local int selected = 0;  // device of this thread
+
+size_t memory(int device) { return static_cast<size_t>(setting("GRAFT_SHIM_MEMORY", kMemory, device)); }
 
 // Calls of the runtime are written to the file GRAFT_SHIM_LOG, a line each.
 template <class... Arguments> void note(const char* format, Arguments... arguments) {
@@ -81,7 +86,7 @@ template <class... Arguments> void note(const char* format, Arguments... argumen
 
 int capturing = 0;                // streams that do
 std::map<void*, size_t> live;     // allocations of the device and pinned ones
-size_t in_use = 0;                // bytes of the device
+size_t in_use = 0;                // bytes of the devices, which share what is allocated
 long long allocations = 0;        // since GRAFT_SHIM_FAIL changed
 
 // Whether an allocation is to fail: the one of that number that GRAFT_SHIM_FAIL
@@ -92,7 +97,7 @@ cudaError_t may_allocate(size_t size) {
   const long long wanted = setting("GRAFT_SHIM_FAIL", 0);
   if (wanted != failing) allocations = 0, failing = wanted;
   if (capturing) return cudaErrorStreamCaptureUnsupported;
-  if (++allocations == wanted || size > memory() - std::min(memory(), in_use)) return cudaErrorMemoryAllocation;
+  if (++allocations == wanted || size > memory(selected) - std::min(memory(selected), in_use)) return cudaErrorMemoryAllocation;
   return cudaSuccess;
 }
 
@@ -200,9 +205,10 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (cudaGetDeviceCount(&count) != cudaSuccess || device < 0 || device >= count) return cudaErrorInvalidDevice;
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "host emulation");
-  properties->totalGlobalMem = graft_shim::memory();
-  properties->major = static_cast<int>(graft_shim::setting("GRAFT_SHIM_ARCH", 90) / 10);
-  properties->minor = static_cast<int>(graft_shim::setting("GRAFT_SHIM_ARCH", 90) % 10);
+  properties->totalGlobalMem = graft_shim::memory(device);
+  const long long arch = graft_shim::setting("GRAFT_SHIM_ARCH", 90, device);
+  properties->major = static_cast<int>(arch / 10);
+  properties->minor = static_cast<int>(arch % 10);
   properties->multiProcessorCount = 4;
   return cudaSuccess;
 }
@@ -218,12 +224,14 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return device >= 0 && device < graft_shim::setting("GRAFT_SHIM_DEVICES", 1) ? cudaSuccess : cudaErrorInvalidDevice;
+  if (device < 0 || device >= graft_shim::setting("GRAFT_SHIM_DEVICES", 1)) return cudaErrorInvalidDevice;
+  graft_shim::selected = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
-  *total_bytes = graft_shim::memory();
+  *total_bytes = graft_shim::memory(graft_shim::selected);
   *free_bytes = *total_bytes - std::min(*total_bytes, graft_shim::in_use);
   return cudaSuccess;
 }

@@ -14,29 +14,35 @@ package failure
 import (
 	"errors"
 	"fmt"
+
+	"github.com/graftlm/graft/bindings"
 )
 
 // Kind is a way to fail. It is an error itself, for errors.Is.
 type Kind struct {
-	name string
-	code int
+	name  string
+	code  int
+	cause error // of a device, which has this kind wherever it comes from; may be nil
 }
 
 func (k *Kind) Error() string { return k.name }
 
+// Covers reports whether a failure of a device is one of this kind.
+func (k *Kind) Covers(cause error) bool { return cause == k.cause }
+
 // The kinds, with the exit code of each.
 var (
-	ErrUsage       = &Kind{"wrong use of the command line", 2}
-	ErrData        = &Kind{"bad data, model or adapter file", 65}
-	ErrNoInput     = &Kind{"missing input", 66}
-	ErrUnavailable = &Kind{"device unavailable", 69}
-	ErrInternal    = &Kind{"internal error", 70}
-	ErrIO          = &Kind{"input or output failed", 74}
-	ErrPreempted   = &Kind{"stopped, checkpoint saved", 75}
-	ErrConfig      = &Kind{"bad configuration", 78}
-	ErrDiverged    = &Kind{"training diverged", 81}
-	ErrMemory      = &Kind{"does not fit in device memory", 82}
-	ErrDrift       = &Kind{"what was written is not what was trained", 83}
+	ErrUsage       = &Kind{name: "wrong use of the command line", code: 2}
+	ErrData        = &Kind{name: "bad data, model or adapter file", code: 65}
+	ErrNoInput     = &Kind{name: "missing input", code: 66}
+	ErrUnavailable = &Kind{name: "device unavailable", code: 69, cause: bindings.ErrUnavailable}
+	ErrInternal    = &Kind{name: "internal error", code: 70}
+	ErrIO          = &Kind{name: "input or output failed", code: 74}
+	ErrPreempted   = &Kind{name: "stopped, checkpoint saved", code: 75}
+	ErrConfig      = &Kind{name: "bad configuration", code: 78}
+	ErrDiverged    = &Kind{name: "training diverged", code: 81}
+	ErrMemory      = &Kind{name: "does not fit in device memory", code: 82, cause: bindings.ErrOutOfMemory}
+	ErrDrift       = &Kind{name: "what was written is not what was trained", code: 83}
 )
 
 // classified is an error of one kind. Its text is the cause's alone.
@@ -49,10 +55,24 @@ func (c *classified) Error() string        { return c.cause.Error() }
 func (c *classified) Unwrap() error        { return c.cause }
 func (c *classified) Is(target error) bool { return target == error(c.kind) }
 
+// kindOf is the kind that an error has, or nil: one that it was given, or that
+// of the device which failed.
+func kindOf(err error) *Kind {
+	var c *classified
+	if errors.As(err, &c) {
+		return c.kind
+	}
+	for _, k := range []*Kind{ErrMemory, ErrUnavailable} {
+		if errors.Is(err, k) {
+			return k
+		}
+	}
+	return nil
+}
+
 // As gives an error a kind, unless it has one already; nil stays nil.
 func As(kind *Kind, err error) error {
-	var c *classified
-	if err == nil || errors.As(err, &c) {
+	if err == nil || kindOf(err) != nil {
 		return err
 	}
 	return &classified{kind, err}
@@ -79,9 +99,8 @@ func Code(err error) int {
 	if err == nil {
 		return 0
 	}
-	var c *classified
-	if errors.As(err, &c) {
-		return c.kind.code
+	if k := kindOf(err); k != nil {
+		return k.code
 	}
 	return ErrInternal.code
 }

@@ -31,7 +31,7 @@ func (j Job) Compile(b bindings.Backend) (all []bindings.Compiled, err error) {
 		if err == nil {
 			programs[name] = prepared
 		}
-		return fault(err)
+		return err
 	}
 	if len(j.Train) > 0 {
 		err = errors.Join(prepare("clear", placed.Clear), prepare("micro", placed.Micro(p.Bucket)), prepare("update", placed.Update))

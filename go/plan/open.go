@@ -15,7 +15,7 @@ func Open(b bindings.Backend, p bindings.Plan) (bindings.Device, error) {
 		return nil, failure.Memory("%s cannot give the planned %d bytes: %w", b.Info(), p.Total(), err)
 	}
 	if err != nil {
-		return nil, fault(err)
+		return nil, err
 	}
 	return dev, nil
 }
@@ -29,11 +29,11 @@ func (all Programs[K]) Launch(dev bindings.Device, key K, name string, program f
 	if !ok {
 		var err error
 		if p, err = dev.Prepare(name, program); err != nil {
-			return fault(err)
+			return err
 		}
 		all[key] = p
 	}
-	return fault(p.Launch())
+	return p.Launch()
 }
 
 // Close releases them.
@@ -44,15 +44,4 @@ func (all Programs[K]) Close() error {
 		delete(all, key)
 	}
 	return errors.Join(failed...)
-}
-
-// fault gives the failure of a device its kind: a graph takes memory too.
-func fault(err error) error {
-	switch {
-	case errors.Is(err, bindings.ErrOutOfMemory):
-		return failure.As(failure.ErrMemory, err)
-	case errors.Is(err, bindings.ErrUnavailable):
-		return failure.As(failure.ErrUnavailable, err)
-	}
-	return err
 }

@@ -28,12 +28,12 @@ func TestFromDataToMergedModel(t *testing.T) {
 	assert.Positive(t, plan.Total)
 
 	var result struct {
-		Steps        int     `json:"steps"`
-		PlannedBytes []int64 `json:"planned_bytes"`
-		UsedBytes    []int64 `json:"used_bytes"`
-		EvalBefore   float64 `json:"eval_loss_before"`
-		EvalAfter    float64 `json:"eval_loss_after"`
-		Output       string  `json:"output"`
+		Steps        int              `json:"steps"`
+		PlannedBytes map[string]int64 `json:"planned_bytes"`
+		UsedBytes    map[string]int64 `json:"used_bytes"`
+		EvalBefore   float64          `json:"eval_loss_before"`
+		EvalAfter    float64          `json:"eval_loss_after"`
+		Output       string           `json:"output"`
 	}
 	read(t, done(t, dir, "train", "run.yaml", "--json"), &result)
 	assert.Equal(t, 6, result.Steps)

@@ -43,13 +43,13 @@ func TestCUDACommands(t *testing.T) {
 	require.NoError(t, export.Random(t.Context(), filepath.Join(dir, "wide"), []byte(wide), map[string][]byte{"tokenizer.json": tokens}, "F32", 1))
 	done(t, dir, "quantize", "wide", "--out", "nf4")
 	done(t, dir, "generate", "nf4", "--prompt", "What", "--max-new-tokens", "2", "--device", "cuda:0")
-	var bench struct {
-		TokensPerSec float64            `json:"tokens_per_second"`
-		Busy         float64            `json:"busy"`
-		Operations   map[string]float64 `json:"seconds_by_operation"`
-	}
-	read(t, done(t, dir, "bench", "step", "--model", "tiny", "--seq", "16", "--steps", "2", "--device", "cuda:0", "--json"), &bench)
-	assert.Positive(t, bench.TokensPerSec)
-	assert.Positive(t, bench.Busy)
-	assert.Contains(t, bench.Operations, "linear_backward")
+	onCPU, onGPU := timeStep(t, dir, "cpu", "lora"), timeStep(t, dir, "cuda:0", "lora")
+	assert.Equal(t, onCPU.ModelFLOPs, onGPU.ModelFLOPs, "they are counted, not measured")
+	assert.Contains(t, onGPU.Operations, "linear_backward")
+
+	// A GPU that is too old is said to be, and auto goes on without it.
+	t.Setenv("GRAFT_SHIM_ARCH", "75")
+	assert.Regexp(t, `cuda:0 +not available: .*is sm_75; sm_80 or later is needed`, done(t, dir, "devices"))
+	assert.NotContains(t, timeStep(t, dir, "auto", "lora").Device, "sm_")
+	assert.Equal(t, 69, graft(t, dir, "bench", "step", "--model", "tiny", "--seq", "16", "--device", "cuda:0").code)
 }
