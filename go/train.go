@@ -91,8 +91,14 @@ func (r *Run) training() *train.Run {
 // directory, begins in one that is new or empty.
 func CheckOutput(c *config.Config, resume bool, from string) error {
 	if from != "" {
-		within, err := filepath.Rel(filepath.Join(c.Train.OutputDir, "checkpoints"), from)
-		resume = err == nil && filepath.IsLocal(within)
+		own, err := filepath.Abs(filepath.Join(c.Train.OutputDir, "checkpoints"))
+		if err != nil {
+			return failure.IO("%w", err)
+		}
+		if from, err = filepath.Abs(from); err != nil {
+			return failure.IO("%w", err)
+		}
+		resume = filepath.Dir(from) == own
 	}
 	return c.CheckOutput(resume)
 }
