@@ -12,6 +12,7 @@ import (
 	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/finite"
 	"github.com/graftlm/graft/go/train"
 )
 
@@ -107,6 +108,11 @@ func compareOne(ctx context.Context, c *config.Config, o Options, on func(train.
 	})
 	if err != nil {
 		return one, err
+	}
+	for _, loss := range []float64{*result.EvalBefore, *result.EvalAfter} {
+		if !finite.Is(loss) {
+			return one, failure.Diverged("the evaluation loss is %v: there is nothing to compare; look at the held-out records, or compute in another model.dtype", loss)
+		}
 	}
 	one.LearningRate, one.Trainable = c.Optim.LearningRate, run.Model.Params.TrainableLen()
 	one.Share = float64(one.Trainable) / float64(run.Model.BaseLen())

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/finite"
 	"github.com/graftlm/graft/go/report"
 )
 
@@ -40,7 +41,7 @@ func writeComparison(dir string, all []Compared) error {
 			if !e.Skipped {
 				loss.X, loss.Y = append(loss.X, float64(e.Step)), append(loss.Y, e.Loss)
 			}
-			if e.EvalLoss != nil {
+			if e.EvalLoss != nil && finite.Is(*e.EvalLoss) {
 				eval.X, eval.Y = append(eval.X, float64(e.Step)), append(eval.Y, *e.EvalLoss)
 			}
 		}

@@ -2,8 +2,6 @@ package graft
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/checkpoint"
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/data"
 	"github.com/graftlm/graft/go/device"
@@ -45,6 +44,9 @@ type Options struct {
 	// among them as Speaker.Mix does: {"adapter": "a:0.5,b:0.5"}. Such a run
 	// evaluates and does not train.
 	Adapters []Weighted
+	// ResumeFrom is the checkpoint directory that a resumed training starts from;
+	// "" is the newest of the run.
+	ResumeFrom string
 }
 
 // Run is a configured run: its data read, its model built, its memory planned,
@@ -83,6 +85,11 @@ func Prepare(ctx context.Context, c *config.Config, o Options) (*Run, error) {
 	}
 	r := &Run{Config: c, options: o}
 	var err error
+	if o.ResumeFrom != "" {
+		if _, err := checkpoint.ReadHead(o.ResumeFrom); err != nil {
+			return nil, err
+		}
+	}
 	r.Base, err = OpenBase(c.Model.Path, c.Model.DType)
 	if o.PlanOnly && errors.Is(err, failure.ErrNoInput) {
 		r.Base, err = describeBase(c.Model.Path, c.Model.DType)
@@ -386,21 +393,6 @@ func (r *Run) smaller(limit int64) string {
 		return "try memory.checkpointing: auto, or a shorter data.max_seq_length"
 	}
 	return "try a shorter data.max_seq_length, or a smaller base"
-}
-
-// identify gives what must be equal for a run to resume.
-func (r *Run) identify() (map[string]string, error) {
-	base, err := r.Base.Files.Fingerprint()
-	if err != nil {
-		return nil, err
-	}
-	// Where things lie, and what only reports, may change.
-	d, t, how := r.Config.Data, r.Config.Train, r.Config.Method
-	d.Train, d.Eval, d.Cache, d.Preflight, t.OutputDir, t.MaxSkipped, how.FeatureCache = nil, nil, "", "", "", 0, ""
-	stored := r.Config.Model.Quant + fmt.Sprint(r.Config.Model.Double)
-	settings := fmt.Sprintf("%+v|%+v|%+v|%+v|%+v|%s", how, d, t, r.Config.Optim, r.Base.Types, stored)
-	s := sha256.Sum256([]byte(settings))
-	return map[string]string{"base": base, "data": r.rows.Fingerprint(), "configuration": hex.EncodeToString(s[:])}, nil
 }
 
 // Close closes the base's files and the rows.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/finite"
 	"github.com/graftlm/graft/go/report"
 	"github.com/graftlm/graft/go/train"
 )
@@ -27,7 +28,7 @@ func (r *Run) writeReport(dir string, result train.Result) error {
 	}
 	loss := report.Curve{Name: "Loss", Lines: []report.Line{line("training", func(e train.Event) (float64, bool) { return e.Loss, !e.Skipped })}}
 	eval := line("evaluation", func(e train.Event) (float64, bool) {
-		if e.EvalLoss == nil {
+		if e.EvalLoss == nil || !finite.Is(*e.EvalLoss) {
 			return 0, false
 		}
 		return *e.EvalLoss, true

@@ -8,13 +8,16 @@ import (
 	"syscall"
 
 	"github.com/graftlm/graft/go/atomicfs"
+	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/method"
 	"github.com/graftlm/graft/go/train"
 )
 
 // Train trains the run to its end in its output directory. With resume it goes
-// on from the newest checkpoint. on is told of each step; it may be nil.
+// on from the newest checkpoint, or from Options.ResumeFrom; a run that has ended
+// stays as it is, and its result is given. on is told of each step; it may be
+// nil.
 func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (train.Result, error) {
 	dir := r.Config.Train.OutputDir
 	if len(r.options.Adapters) > 0 {
@@ -23,7 +26,7 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 	if err := r.Config.Require("train.output_dir"); err != nil {
 		return train.Result{}, err
 	}
-	if err := r.Config.CheckOutput(resume); err != nil {
+	if err := CheckOutput(r.Config, resume, r.options.ResumeFrom); err != nil {
 		return train.Result{}, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -34,6 +37,18 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 		return train.Result{}, err
 	}
 	defer unlock()
+	if resume {
+		done, err := r.Finished()
+		if err != nil {
+			return train.Result{}, err
+		}
+		if done != nil {
+			if on != nil {
+				on(train.Event{Message: r.training().NothingToDo(*done)})
+			}
+			return *done, nil
+		}
+	}
 	if err := r.describe(dir); err != nil {
 		return train.Result{}, err
 	}
@@ -42,17 +57,50 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 		return train.Result{}, err
 	}
 	defer e.Close()
-	c := r.Config
-	result, err := (&train.Run{
-		Engine: e, Method: r.Method, Batches: r.Batches, Measure: r.measure, Eval: r.Eval, Schedule: r.schedule,
-		Dir: dir, Identity: r.identity, EvalEvery: c.Eval.Every, SaveEvery: c.Checkpoint.Every, Keep: c.Checkpoint.Keep,
-		LogEvery: c.Log.Every, JSONL: c.Log.JSONL, Board: c.Log.TensorBoard,
-		LoadBest: c.Checkpoint.LoadBest, Patience: c.Eval.Patience, MaxSkipped: c.Train.MaxSkipped, Extra: r.extras,
-	}).Start(ctx, resume, on)
-	if err == nil && c.Log.HTML {
+	t := r.training()
+	t.Engine = e
+	result, err := t.Start(ctx, resume, on)
+	if err == nil && r.Config.Log.HTML {
 		err = r.writeReport(dir, result)
 	}
+	if err == nil {
+		err = r.writeProvenance(dir, &result)
+	}
 	return result, err
+}
+
+// Finished gives the result of a run that has ended, nil if there is something to
+// train; it fails where the checkpoint that a resume starts from is of another
+// run. It writes nothing.
+func (r *Run) Finished() (*train.Result, error) { return r.training().Finished() }
+
+// training is the run without its engine.
+func (r *Run) training() *train.Run {
+	c := r.Config
+	return &train.Run{
+		Method: r.Method, Batches: r.Batches, Measure: r.measure, Eval: r.Eval, Schedule: r.schedule,
+		Dir: c.Train.OutputDir, From: r.options.ResumeFrom, Identity: r.identity, Settings: r.settings(),
+		EvalEvery: c.Eval.Every, SaveEvery: c.Checkpoint.Every, Keep: c.Checkpoint.Keep,
+		LogEvery: c.Log.Every, JSONL: c.Log.JSONL, Board: c.Log.TensorBoard,
+		LoadBest: c.Checkpoint.LoadBest, Patience: c.Eval.Patience, MaxSkipped: c.Train.MaxSkipped, Extra: r.extras,
+	}
+}
+
+// CheckOutput checks the run directory before anything is loaded: a run goes on
+// in its own, and every other one, which may start from a checkpoint of another
+// directory, begins in one that is new or empty.
+func CheckOutput(c *config.Config, resume bool, from string) error {
+	if from != "" {
+		own, err := filepath.Abs(filepath.Join(c.Train.OutputDir, "checkpoints"))
+		if err != nil {
+			return failure.IO("%w", err)
+		}
+		if from, err = filepath.Abs(from); err != nil {
+			return failure.IO("%w", err)
+		}
+		resume = filepath.Dir(from) == own
+	}
+	return c.CheckOutput(resume)
 }
 
 // open reserves the planned memory and loads the base into it.
@@ -97,22 +145,18 @@ func (r *Run) describe(dir string) error {
 	if err := atomicfs.WriteFile(filepath.Join(dir, "config.resolved.yaml"), r.Config.Resolved()); err != nil {
 		return err
 	}
-	for name, v := range map[string]any{
-		"plan.json": r.Plan,
-		"run.json": map[string]any{
-			"identity": r.identity, "device": r.Backend.Info(), "data": r.Data, "steps": r.Loader.Steps(),
-			"base": r.Base.Dir, "parameters": r.BaseLen(), "trainable": r.Model.Params.TrainableLen(),
-		},
-	} {
-		text, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := atomicfs.WriteFile(filepath.Join(dir, name), append(text, '\n')); err != nil {
-			return err
-		}
+	if err := writeJSON(filepath.Join(dir, "plan.json"), r.Plan); err != nil {
+		return err
 	}
-	return nil
+	return r.writeProvenance(dir, nil)
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfs.WriteFile(path, append(text, '\n'))
 }
 
 // lock refuses a second run in the same directory.
@@ -143,7 +187,7 @@ func (r *Run) Evaluate(ctx context.Context) (train.Report, error) {
 		return train.Report{}, err
 	}
 	defer e.Close()
-	return e.EvaluateBy(r.measure(), r.Eval)
+	return e.EvaluateBy(ctx, r.measure(), r.Eval)
 }
 
 // measure begins an evaluation; nil if the method has no measures of its own.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
+	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
 )
@@ -31,23 +31,6 @@ func printLine(v any) error {
 	return failure.As(failure.ErrIO, e.Encode(v))
 }
 
-// version is the module's version, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return "commit " + s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return "development"
-}
-
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print what this binary is", Flags: []cli.Flag{jsonFlag()},
@@ -56,9 +39,9 @@ func versionCommand() *cli.Command {
 				return err
 			}
 			if c.Bool("json") {
-				return printJSON(map[string]string{"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+				return printJSON(map[string]string{"version": graft.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
 			}
-			fmt.Printf("graft %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Printf("graft %s (%s, %s/%s)\n", graft.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		},
 	}

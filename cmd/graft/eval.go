@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
 	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/finite"
+	"github.com/graftlm/graft/go/train"
 )
 
 func evalCommand() *cli.Command {
@@ -40,11 +43,20 @@ func evalCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if !finite.Is(e.Loss) {
+				fmt.Fprintf(os.Stderr, "graft: the loss is %v: a number overflows on these records; look at them, or compute in another model.dtype\n", e.Loss)
+			}
 			if c.Bool("json") {
-				return printJSON(map[string]any{"loss": e.Loss, "perplexity": e.Perplexity(), "accuracy": e.Accuracy})
+				return printJSON(evaluated(e))
 			}
 			fmt.Printf("loss        %.4f\nperplexity  %.2f\naccuracy    %.2f %%\n", e.Loss, e.Perplexity(), 100*e.Accuracy)
 			return nil
 		},
 	}
+}
+
+// evaluated is the outcome for scripts: the perplexity of a large loss is
+// infinite, which JSON has no number for.
+func evaluated(e train.Report) map[string]finite.Number {
+	return map[string]finite.Number{"loss": finite.Number(e.Loss), "perplexity": finite.Number(e.Perplexity()), "accuracy": finite.Number(e.Accuracy)}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/failure"
 )
 
@@ -60,7 +61,7 @@ func newApp() *cli.App {
 	app := &cli.App{
 		Name:                      "graft",
 		Usage:                     "fine-tune language models, without Python",
-		Version:                   version(),
+		Version:                   graft.Version(),
 		HideVersion:               true,
 		Suggest:                   true,
 		EnableBashCompletion:      true,

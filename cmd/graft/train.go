@@ -30,14 +30,19 @@ func trainCommand() *cli.Command {
 		Name: "train", Usage: "train a run file", ArgsUsage: "RUN.yaml",
 		Description: "graft train run.yaml\n" +
 			"graft train run.yaml --set optim.learning_rate=1e-4 --set train.output_dir=runs/b\n" +
-			"graft train run.yaml --resume auto",
+			"graft train run.yaml --resume auto\n" +
+			"graft train run.yaml --resume runs/x/checkpoints/step-400",
 		Flags: runFlags(
-			&cli.StringFlag{Name: "resume", Usage: "auto: go on from the newest checkpoint of train.output_dir, if there is one"},
+			&cli.StringFlag{Name: "resume", Usage: "auto: go on from the newest checkpoint of train.output_dir, if there is one; or from the checkpoint `DIR`"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything and print the plan, without training"},
 		),
 		Action: func(c *cli.Context) error {
-			if r := c.String("resume"); r != "" && r != "auto" {
-				return failure.Usage("--resume %s: want auto", r)
+			resume, from := c.IsSet("resume"), c.String("resume")
+			switch {
+			case resume && from == "":
+				return failure.Usage("--resume: want auto, or a checkpoint directory")
+			case from == "auto":
+				from = ""
 			}
 			cfg, err := loadConfig(c)
 			if err != nil {
@@ -46,19 +51,27 @@ func trainCommand() *cli.Command {
 			if err := cfg.Require("train.output_dir"); err != nil {
 				return err
 			}
-			if err := cfg.CheckOutput(c.IsSet("resume")); err != nil && !c.Bool("dry-run") {
+			if err := graft.CheckOutput(cfg, resume, from); err != nil && !c.Bool("dry-run") {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling, Stdin: os.Stdin})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling, Stdin: os.Stdin, ResumeFrom: from})
 			if err != nil {
 				return err
 			}
 			defer run.Close()
-			describe(os.Stderr, run)
+			var done *train.Result
+			if resume {
+				if done, err = run.Finished(); err != nil {
+					return err
+				}
+			}
+			if done == nil {
+				describe(os.Stderr, run)
+			}
 			if c.Bool("dry-run") {
 				return nil
 			}
-			result, err := run.Train(c.Context, c.IsSet("resume"), progress(run.Loader.Steps()))
+			result, err := run.Train(c.Context, resume, progress(run.Loader.Steps()))
 			if err != nil {
 				return err
 			}
@@ -106,7 +119,7 @@ func progress(total int) func(train.Event) {
 			fmt.Fprintln(os.Stderr, strings.TrimSpace(e.Message+eventLineIf(e)))
 		}
 		if e.Step > 0 {
-			bar.Describe(fmt.Sprintf("loss %.4f  %.0f tokens/s", e.Loss, e.TokensPerSec))
+			bar.Describe(fmt.Sprintf("loss %.4f  %.0f tokens/s  %s", e.Loss, e.TokensPerSec, memoryUsed(e)))
 			bar.Set(e.Step)
 		}
 	}
@@ -120,13 +133,16 @@ func eventLineIf(e train.Event) string {
 }
 
 func eventLine(e train.Event) string {
-	line := fmt.Sprintf("step %d/%d  loss %.4f  grad_norm %.3f  lr %.2e  %.0f tokens/s  %s left",
-		e.Step, e.TotalSteps, e.Loss, e.GradNorm, e.LR, e.TokensPerSec, e.Left.Round(time.Second))
+	line := fmt.Sprintf("step %d/%d  loss %.4f  grad_norm %.3f  lr %.2e  %.0f tokens/s  %s  %s left",
+		e.Step, e.TotalSteps, e.Loss, e.GradNorm, e.LR, e.TokensPerSec, memoryUsed(e), e.Left.Round(time.Second))
 	if e.EvalLoss != nil {
 		line += fmt.Sprintf("  eval_loss %.4f", *e.EvalLoss)
 	}
 	return line
 }
+
+// memoryUsed is the peak so far, of what was planned.
+func memoryUsed(e train.Event) string { return size(e.Used) + " of " + size(e.Planned) }
 
 // newLoading shows how far the loading of weights is, if it takes a while.
 func newLoading() func(what string, done, total int64) {

@@ -26,21 +26,31 @@ func (w Writer) WriteDir(path string, fill func(*Dir) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return failure.IO("%s already exists; remove it or choose another name", path)
 	}
-	if _, err := Clean(filepath.Dir(path)); err != nil {
+	d, err := w.fill(path, fill)
+	if err != nil {
 		return err
+	}
+	if err := w.publish(d.temp, path); err != nil {
+		w.FS.RemoveAll(d.temp)
+		return err
+	}
+	return nil
+}
+
+// fill makes the directory under its temporary name; after an error it is gone.
+func (w Writer) fill(path string, fill func(*Dir) error) (*Dir, error) {
+	if _, err := Clean(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	d := &Dir{fs: w.FS, temp: temporary(path), final: path}
 	if err := w.FS.RemoveAll(d.temp); err != nil {
-		return explain("remove", d.temp, err, 0)
+		return nil, explain("remove", d.temp, err, 0)
 	}
-	err := d.complete(fill)
-	if err == nil {
-		err = w.publish(d.temp, path)
-	}
-	if err != nil {
+	if err := d.complete(fill); err != nil {
 		w.FS.RemoveAll(d.temp)
+		return nil, err
 	}
-	return err
+	return d, nil
 }
 
 func (d *Dir) complete(fill func(*Dir) error) error {

@@ -10,6 +10,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,13 +24,18 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/finite"
 	"github.com/graftlm/graft/go/safetensors"
 )
 
 // Format is the version of the files. A newer one is refused.
 const Format = 1
+
+// Configuration is the key of Identity that State.Settings spell out.
+const Configuration = "configuration"
 
 const (
 	manifestFile = "MANIFEST.json"
@@ -54,13 +60,31 @@ type State struct {
 	Best     float64 `json:"best,omitempty"`
 	BestStep int     `json:"best_step,omitempty"`
 	// EvalBefore is the evaluation loss before the first step.
-	EvalBefore *float64 `json:"eval_before,omitempty"`
+	EvalBefore *finite.Number `json:"eval_before,omitempty"`
+	// Settings are the keys behind the hash of the configuration, to name those
+	// that differ.
+	Settings map[string]string `json:"settings,omitempty"`
+	// Pending is the record of the newest step, if its evaluation is still to do.
+	Pending json.RawMessage `json:"pending,omitempty"`
+	Sums    Sums            `json:"sums,omitzero"`
 
 	Values []float32 `json:"-"`
 	// Moments are the tensors of the optimizer, F32 or U8 with their bytes in
 	// Data, under its own names.
 	Moments []safetensors.Tensor `json:"-"`
 	Report  []float32            `json:"-"` // with the count of applied steps
+}
+
+// Sums are what the result of a run is made of, over all of its starts.
+type Sums struct {
+	Tokens     int             `json:"tokens"`
+	Seconds    float64         `json:"seconds"`
+	Loss       finite.Number   `json:"loss"` // of the newest step
+	EvalAfter  *finite.Number  `json:"eval_after,omitempty"`
+	Evaluation json.RawMessage `json:"evaluation,omitempty"`
+	// Used is the peak of each arena under the plan Planned.
+	Planned bindings.Plan `json:"planned"`
+	Used    bindings.Plan `json:"used"`
 }
 
 // Param is a trainable parameter.
@@ -101,24 +125,19 @@ func Open(dir string, keep int) (*Store, error) {
 }
 
 // Save writes step-N and then removes old checkpoints. extra may add files (an
-// adapter); it may be nil. A checkpoint of the step that is there and verifies
-// stays as it is.
+// adapter); it may be nil. A checkpoint of that very state that is there and
+// verifies stays as it is.
 func (s *Store) Save(st *State, extra func(*atomicfs.Dir) error) (string, error) {
 	path := s.Path(st.Step)
-	if _, err := os.Stat(path); err == nil {
-		if verify(path) == nil {
-			return path, nil
-		}
-		if err := os.RemoveAll(path); err != nil {
-			return "", failure.IO("%w", err)
-		}
+	text, err := json.MarshalIndent(stateJSON{Format, st}, "", " ")
+	if err != nil {
+		return "", err
 	}
-	err := s.Writer.WriteDir(path, func(d *atomicfs.Dir) error {
+	if old, err := os.ReadFile(filepath.Join(path, stateFile)); err == nil && bytes.Equal(old, text) && verify(path) == nil {
+		return path, nil
+	}
+	err = s.Writer.ReplaceDir(path, func(d *atomicfs.Dir) error {
 		m := &recorder{dir: d, manifest: manifest{Format: Format}}
-		text, err := json.MarshalIndent(stateJSON{Format, st}, "", " ")
-		if err != nil {
-			return err
-		}
 		if err := m.WriteFile(stateFile, text); err != nil {
 			return err
 		}
@@ -126,7 +145,8 @@ func (s *Store) Save(st *State, extra func(*atomicfs.Dir) error) (string, error)
 		if err := m.Stream(tensorsFile, func(w io.Writer) error { return safetensors.Encode(w, tensors, nil) }); err != nil {
 			return err
 		}
-		if text, err = json.MarshalIndent(m.manifest, "", " "); err != nil {
+		text, err := json.MarshalIndent(m.manifest, "", " ")
+		if err != nil {
 			return err
 		}
 		if extra != nil {
@@ -213,6 +233,22 @@ func (s *Store) Latest() (st *State, warnings []string, err error) {
 		warnings = append(warnings, fmt.Sprintf("passing over %v", err))
 	}
 	return nil, warnings, nil
+}
+
+// Newest reads the newest state that can be read, without its tensors and
+// without verifying them; nil if there is none. It is for questions that come
+// before a run opens anything.
+func (s *Store) Newest() (*State, error) {
+	steps, err := s.Steps()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range steps {
+		if st, err := ReadHead(s.Path(n)); err == nil {
+			return st, nil
+		}
+	}
+	return nil, nil
 }
 
 // prune removes what is older than the newest Keep checkpoints that verify, but

@@ -36,8 +36,58 @@ func TestReadsWhatItWrote(t *testing.T) {
 	got, err := checkpoint.Read(path)
 	require.NoError(t, err)
 	assert.Equal(t, state(7), got)
-	assert.Empty(t, got.Differs(map[string]string{"data": "abc"}))
-	assert.Equal(t, []string{"data"}, got.Differs(map[string]string{"data": "abd"}))
+}
+
+// TestDiffersNamesWhatAndBothValues, of the configuration each key; a checkpoint
+// of before, which has no settings, is still told apart.
+func TestDiffersNamesWhatAndBothValues(t *testing.T) {
+	st := state(7)
+	st.Identity["configuration"], st.Settings = "e0", map[string]string{"optim.eps": "1e-8", "train.seed": "42", "method.r": "8"}
+	now := map[string]string{"optim.eps": "1e-8", "train.seed": "7", "method.init": "default"}
+	assert.Empty(t, st.Differs(map[string]string{"data": "abc", "configuration": "e0"}, now), "only hashes decide")
+	assert.Equal(t, []string{"data abc, now abd"}, st.Differs(map[string]string{"data": "abd", "configuration": "e0"}, now))
+	changed := map[string]string{"data": "abc", "configuration": "e1"}
+	assert.Equal(t, []string{"method.init not there, now default", "method.r 8, now not there", "train.seed 42, now 7"}, st.Differs(changed, now))
+	st.Settings = nil
+	assert.Equal(t, []string{"configuration e0, now e1"}, st.Differs(changed, now))
+}
+
+// TestAnotherStateOfTheSameStepReplacesIt, and the same one does not.
+func TestAnotherStateOfTheSameStepReplacesIt(t *testing.T) {
+	s := open(t, 3)
+	path, err := s.Save(state(7), nil)
+	require.NoError(t, err)
+	first, err := os.Stat(path)
+	require.NoError(t, err)
+	_, err = s.Save(state(7), nil)
+	require.NoError(t, err)
+	second, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(first, second))
+	final := state(7)
+	final.Final = true
+	_, err = s.Save(final, nil)
+	require.NoError(t, err)
+	got, _, err := s.Latest()
+	require.NoError(t, err)
+	assert.True(t, got.Final)
+	head, err := s.Newest()
+	require.NoError(t, err)
+	assert.True(t, head.Final)
+	assert.Empty(t, head.Values)
+}
+
+// TestReadsAStateOfBefore has no sums, settings or pending record.
+func TestReadsAStateOfBefore(t *testing.T) {
+	dir := t.TempDir()
+	old := `{"format": 1, "step": 3, "final": true, "identity": {"data": "abc"}, "params": [], "eval_before": 2.5}`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "state.json"), []byte(old), 0o644))
+	st, err := checkpoint.ReadHead(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 2.5, float64(*st.EvalBefore))
+	assert.Zero(t, st.Sums)
+	_, err = checkpoint.ReadHead(t.TempDir())
+	assert.ErrorIs(t, err, failure.ErrNoInput)
 }
 
 func TestKeepsTheNewest(t *testing.T) {

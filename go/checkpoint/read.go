@@ -4,9 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/safetensors"
@@ -17,17 +22,9 @@ func Read(dir string) (*State, error) {
 	if err := verify(dir); err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+	st, err := ReadHead(dir)
 	if err != nil {
-		return nil, failure.IO("%w", err)
-	}
-	st := &State{}
-	head := stateJSON{State: st}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, failure.Data("%s: %w", filepath.Join(dir, stateFile), err)
-	}
-	if st.Step < 0 {
-		return nil, failure.Data("%s is at step %d", dir, st.Step)
+		return nil, err
 	}
 	f, err := safetensors.Open(filepath.Join(dir, tensorsFile))
 	if err != nil {
@@ -66,6 +63,26 @@ func Read(dir string) (*State, error) {
 	}
 	if n > len(st.Values) {
 		return nil, failure.Data("%s: the parameters have %d elements, the buffer %d", dir, n, len(st.Values))
+	}
+	return st, nil
+}
+
+// ReadHead reads a checkpoint without its tensors, and without verifying it.
+func ReadHead(dir string) (*State, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failure.NoInput("%s is no checkpoint, it has no %s; name a directory such as checkpoints/step-100", dir, stateFile)
+	}
+	if err != nil {
+		return nil, failure.IO("%w", err)
+	}
+	st := &State{}
+	head := stateJSON{State: st}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, failure.Data("%s: %w", filepath.Join(dir, stateFile), err)
+	}
+	if st.Step < 0 {
+		return nil, failure.Data("%s is at step %d", dir, st.Step)
 	}
 	return st, nil
 }
@@ -129,13 +146,42 @@ func (i manifestItem) verify(dir string) error {
 	return nil
 }
 
-// Differs names what must be the same and is not, to refuse a resume.
-func (s *State) Differs(identity map[string]string) []string {
-	var keys []string
-	for k, v := range identity {
-		if s.Identity[k] != v {
-			keys = append(keys, k)
+// Differs says what must be the same to resume and is not, with both values; of
+// the configuration it names the keys, if the checkpoint has them.
+func (s *State) Differs(identity, settings map[string]string) (all []string) {
+	for _, k := range slices.Sorted(maps.Keys(identity)) {
+		if s.Identity[k] == identity[k] {
+			continue
+		}
+		var keys []string
+		if k == Configuration && s.Settings != nil {
+			keys = differing(s.Settings, settings)
+		}
+		if len(keys) == 0 {
+			keys = []string{fmt.Sprintf("%s %s, now %s", k, short(s.Identity[k]), short(identity[k]))}
+		}
+		all = append(all, keys...)
+	}
+	return all
+}
+
+func differing(before, now map[string]string) (all []string) {
+	union := maps.Clone(before)
+	maps.Copy(union, now)
+	for _, k := range slices.Sorted(maps.Keys(union)) {
+		if before[k] != now[k] {
+			all = append(all, fmt.Sprintf("%s %s, now %s", k, orNone(before[k]), orNone(now[k])))
 		}
 	}
-	return keys
+	return all
 }
+
+func orNone(v string) string {
+	if v == "" {
+		return "not there"
+	}
+	return v
+}
+
+// short is the part of a hash that tells it from another.
+func short(hash string) string { return orNone(hash[:min(12, len(hash))]) }

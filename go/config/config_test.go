@@ -268,3 +268,13 @@ func TestQLoRAIsLoRA(t *testing.T) {
 	assert.Equal(t, "auto", parse(t, "method: {type: lora}").Model.Quant)
 	assert.Equal(t, "auto", parse(t, "method: {type: qlora}", "method.type=lora").Model.Quant)
 }
+
+// TestSettings are the keys of a method with their values, as the file spells
+// them.
+func TestSettings(t *testing.T) {
+	s := parse(t, "method: {type: prompt}", "train.seed=7", "optim.betas=[0.8,0.99]").Settings()
+	assert.Equal(t, "7", s["train.seed"])
+	assert.Equal(t, "[0.8,0.99]", s["optim.betas"])
+	assert.Equal(t, "20", s["method.num_virtual_tokens"])
+	assert.NotContains(t, s, "method.r")
+}

@@ -33,6 +33,18 @@ func (c *Config) write(b *bytes.Buffer, v reflect.Value, prefix string, depth in
 	}
 }
 
+// Settings are the values of all keys that have a meaning for the method, as the
+// run file spells them.
+func (c *Config) Settings() map[string]string {
+	all := map[string]string{}
+	for _, k := range Keys() {
+		if k.field.means(c.Method.Type) {
+			all[k.Path] = spell(plainValue(c.lookup(k)))
+		}
+	}
+	return all
+}
+
 // lookup is the value of a key.
 func (c *Config) lookup(k Key) reflect.Value {
 	v := reflect.ValueOf(c).Elem()

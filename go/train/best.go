@@ -5,6 +5,7 @@ import (
 
 	"github.com/graftlm/graft/go/checkpoint"
 	"github.com/graftlm/graft/go/failure"
+	"github.com/graftlm/graft/go/finite"
 )
 
 // A run that is evaluated judges itself by the held-out loss: it keeps its best
@@ -30,8 +31,12 @@ func (w *window) overfits(eval float64) (before, now window, yes bool) {
 }
 
 // judge takes in the held-out loss after a step, and reports whether it is the
-// best so far.
+// best so far. One that is not finite is told of, and never the best.
 func (l *loop) judge(eval float64) (best bool) {
+	if !finite.Is(eval) {
+		l.on(Event{Message: notFinite(fmt.Sprintf("after step %d", l.state.Step), eval)})
+		return false
+	}
 	if before, now, yes := l.window.overfits(eval); yes {
 		l.on(Event{Message: fmt.Sprintf("held-out loss rose from %.4f to %.4f while training loss fell from %.4f to %.4f: the run begins to learn its records by heart; more data, fewer epochs or a lower learning_rate help",
 			before.eval, eval, before.last, now.last)})
@@ -43,10 +48,15 @@ func (l *loop) judge(eval float64) (best bool) {
 	return true
 }
 
+// notFinite says what an evaluation loss that is no number means.
+func notFinite(when string, loss float64) string {
+	return fmt.Sprintf("the evaluation loss %s is %v: a number overflows on the held-out records; look at those of data.eval, lower optim.learning_rate, or compute in another model.dtype", when, loss)
+}
+
 // exhausted reports whether the evaluations since the best one are as many as
 // the run has patience for.
-func (l *loop) exhausted() bool {
-	return l.Patience > 0 && l.EvalEvery > 0 && l.state.BestStep > 0 && l.state.Step-l.state.BestStep >= l.Patience*l.EvalEvery
+func (r *Run) exhausted(st *checkpoint.State) bool {
+	return r.Patience > 0 && r.EvalEvery > 0 && st.BestStep > 0 && st.Step-st.BestStep >= r.Patience*r.EvalEvery
 }
 
 // restoreBest puts the parameters of the best step back.
@@ -61,7 +71,7 @@ func (l *loop) restoreBest() error {
 	if err := l.Engine.restore(st); err != nil {
 		return err
 	}
-	l.result.EvalAfter = &l.state.Best
+	l.state.Sums.EvalAfter = optional(l.state.Best)
 	l.on(Event{Message: fmt.Sprintf("restored step %d, whose evaluation loss %.4f is the lowest", l.state.BestStep, l.state.Best)})
 	return nil
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -62,7 +63,7 @@ func NewEngine(b bindings.Backend, j plan.Job, seed uint64) (*Engine, error) {
 // Device is where the engine runs.
 func (e *Engine) Device() bindings.Device { return e.dev }
 
-// Planned and Used are the bytes of each arena; they are equal once every
+// Planned and Used are the bytes of each arena; they are equal once the largest
 // bucket has run.
 func (e *Engine) Planned() bindings.Plan { return e.planned }
 func (e *Engine) Used() bindings.Plan {
@@ -131,11 +132,12 @@ func (e *Engine) Step(step int, lr float64, batches []data.MicroBatch) (Report, 
 // Evaluate gives the mean loss and the accuracy over the target tokens of
 // micro-batches.
 func (e *Engine) Evaluate(batches []data.MicroBatch) (Report, error) {
-	return e.EvaluateBy(nil, batches)
+	return e.EvaluateBy(context.Background(), nil, batches)
 }
 
-// EvaluateBy gives also what measure makes of the outputs; it may be nil.
-func (e *Engine) EvaluateBy(measure method.Measure, batches []data.MicroBatch) (Report, error) {
+// EvaluateBy gives also what measure makes of the outputs; it may be nil. It ends
+// after a micro-batch with the context's error once that is cancelled.
+func (e *Engine) EvaluateBy(ctx context.Context, measure method.Measure, batches []data.MicroBatch) (Report, error) {
 	targets := targetCount(batches)
 	if targets == 0 {
 		return Report{}, failure.Data("the evaluation data has no target token")
@@ -148,6 +150,9 @@ func (e *Engine) EvaluateBy(measure method.Measure, batches []data.MicroBatch) (
 		return Report{}, err
 	}
 	for _, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return Report{}, err
+		}
 		bucket := bucketOf(b)
 		if err := e.stage(b, bucket, 1/targets, 0, 0, 0); err != nil {
 			return Report{}, err

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -24,19 +23,15 @@ type metrics struct{ f *os.File }
 // was killed wrote past its checkpoint.
 func openMetrics(dir string, step int) (*metrics, error) {
 	path := filepath.Join(dir, MetricsFile)
-	old, err := ReadMetrics(dir)
+	var keep bytes.Buffer
+	err := readMetrics(dir, func(e Event, line []byte) {
+		if e.Step <= step {
+			keep.Write(line)
+			keep.WriteByte('\n')
+		}
+	})
 	if err != nil {
 		return nil, err
-	}
-	var keep bytes.Buffer
-	for _, e := range old {
-		if e.Step <= step {
-			line, err := encodeEvent(e)
-			if err != nil {
-				return nil, err
-			}
-			keep.Write(line)
-		}
 	}
 	if err := atomicfs.WriteFile(path, keep.Bytes()); err != nil {
 		return nil, err
@@ -49,50 +44,38 @@ func openMetrics(dir string, step int) (*metrics, error) {
 }
 
 func (m *metrics) Write(e Event) error {
-	line, err := encodeEvent(e)
+	line, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	_, err = m.f.Write(line)
+	_, err = m.f.Write(append(line, '\n'))
 	return failure.As(failure.ErrIO, err)
 }
 
 func (m *metrics) Sync() error  { return failure.As(failure.ErrIO, m.f.Sync()) }
 func (m *metrics) Close() error { return m.f.Close() }
 
-// encodeEvent is a line of JSON. JSON has no NaN: what is not finite is null.
-func encodeEvent(e Event) ([]byte, error) {
-	type finite struct {
-		Event
-		Loss     *float64 `json:"loss"`
-		GradNorm *float64 `json:"grad_norm"`
-	}
-	number := func(f float64) *float64 {
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil
-		}
-		return &f
-	}
-	line, err := json.Marshal(finite{e, number(e.Loss), number(e.GradNorm)})
-	return append(line, '\n'), err
-}
-
 // ReadMetrics reads metrics.jsonl of a run directory; none if it is not there.
 // A last line that a killed run left unfinished is passed over.
-func ReadMetrics(dir string) ([]Event, error) {
+func ReadMetrics(dir string) (all []Event, err error) {
+	err = readMetrics(dir, func(e Event, _ []byte) { all = append(all, e) })
+	return all, err
+}
+
+// readMetrics gives each record, and the line that it is.
+func readMetrics(dir string, each func(Event, []byte)) error {
 	f, err := os.Open(filepath.Join(dir, MetricsFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	} else if err != nil {
-		return nil, failure.IO("%w", err)
+		return failure.IO("%w", err)
 	}
 	defer f.Close()
-	var all []Event
 	for s := bufio.NewScanner(f); s.Scan(); {
 		var e Event
 		if json.Unmarshal(s.Bytes(), &e) == nil {
-			all = append(all, e)
+			each(e, s.Bytes())
 		}
 	}
-	return all, nil
+	return nil
 }

@@ -77,6 +77,24 @@ func TestInterruptSavesAndSaysHow(t *testing.T) {
 	assert.Equal(t, 78, o.code, "a run directory is not overwritten: %s", o.stderr)
 	o = graft(t, dir, append(args, "--resume", "auto", "--set", "train.max_steps=3001")...)
 	assert.Equal(t, 78, o.code, "another run does not go on from it: %s", o.stderr)
+	assert.Contains(t, o.stderr, "was made with train.max_steps 3000, now 3001;")
+}
+
+// TestAnEndedRunAnswersWithItsResult: nothing to do is no failure.
+func TestAnEndedRunAnswersWithItsResult(t *testing.T) {
+	dir := workplace(t)
+	first := graft(t, dir, "train", "run.yaml", "--json")
+	require.Zero(t, first.code, first.stderr)
+	assert.Regexp(t, `step 6/6 .* tokens/s  [0-9.]+ MiB of [0-9.]+ MiB  0s left`, first.stderr)
+	again := graft(t, dir, "train", "run.yaml", "--json", "--resume", "auto")
+	require.Zero(t, again.code, again.stderr)
+	assert.Equal(t, "already at step 6/6; nothing to do\n", again.stderr)
+	assert.JSONEq(t, string(contents(t, dir, "out", "result.json")), again.stdout)
+	assert.Equal(t, first.stdout, again.stdout)
+	from := graft(t, dir, "train", "run.yaml", "--json", "--resume", "out/checkpoints/step-4", "--set", "train.output_dir=other")
+	require.Zero(t, from.code, from.stderr)
+	assert.Equal(t, contents(t, dir, "out", "adapter/adapter_model.safetensors"), contents(t, dir, "other", "adapter/adapter_model.safetensors"))
+	assert.Equal(t, 66, graft(t, dir, "train", "run.yaml", "--resume", "out", "--set", "train.output_dir=third").code)
 }
 
 func contents(t *testing.T, parts ...string) []byte {

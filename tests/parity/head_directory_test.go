@@ -52,7 +52,7 @@ func TestHeadDirectory(t *testing.T) {
 				return
 			}
 			var out collect
-			_, err = e.EvaluateBy(&out, f.packed(f.all()))
+			_, err = e.EvaluateBy(t.Context(), &out, f.packed(f.all()))
 			require.NoError(t, err)
 			all := load(t, request{
 				Base: filepath.Join("testdata", "head", f.Base), Adapter: dir, Labels: f.Classes, Problem: string(f.Task), Rows: f.Rows,

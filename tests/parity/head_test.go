@@ -143,7 +143,7 @@ func TestHeadLogits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := readHead(t, name)
 			var c collect
-			_, err := f.open(t, single).EvaluateBy(&c, f.packed(f.all()))
+			_, err := f.open(t, single).EvaluateBy(t.Context(), &c, f.packed(f.all()))
 			require.NoError(t, err)
 			assert.Less(t, distance(f.tensors["logits"], c.logits), close)
 		})

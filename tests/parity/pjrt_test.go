@@ -163,7 +163,7 @@ func (x training) run(t *testing.T, device kind) {
 			require.NoError(t, err)
 			return r, nil
 		}
-		r, err := e.EvaluateBy(&c, x.buckets[0])
+		r, err := e.EvaluateBy(t.Context(), &c, x.buckets[0])
 		require.NoError(t, err)
 		return r, c.logits
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/graftlm/graft/go/data"
+	"github.com/graftlm/graft/go/finite"
 	"github.com/graftlm/graft/go/method"
 )
 
@@ -32,11 +33,11 @@ type Counts struct {
 
 // Evaluation is the outcome, as result.json and graft eval have it.
 type Evaluation struct {
-	Task      data.Task          `json:"task"`
-	Rows      int                `json:"rows"`
-	Measures  map[string]float64 `json:"measures"`
-	Classes   []Counts           `json:"classes,omitempty"`
-	Confusion [][]int            `json:"confusion,omitempty"` // [label][answer], in the order of classes
+	Task      data.Task                `json:"task"`
+	Rows      int                      `json:"rows"`
+	Measures  map[string]finite.Number `json:"measures"`
+	Classes   []Counts                 `json:"classes,omitempty"`
+	Confusion [][]int                  `json:"confusion,omitempty"` // [label][answer], in the order of classes
 }
 
 // NewMeasure begins to collect.
@@ -128,7 +129,7 @@ func (m *Measure) numbers(want, z []float32) {
 // without answers or without rows are 0, as scikit-learn has them; the macro F1
 // is over the classes that have either.
 func (m *Measure) Result() (map[string]float64, any) {
-	e := Evaluation{Task: m.labels.Task, Rows: m.rows, Measures: map[string]float64{}}
+	e, measures := Evaluation{Task: m.labels.Task, Rows: m.rows}, map[string]float64{}
 	rows := max(float64(m.rows), 1)
 	if m.labels.Task == data.Regression {
 		n := rows * float64(len(m.labels.Names))
@@ -136,11 +137,12 @@ func (m *Measure) Result() (map[string]float64, any) {
 		for c := range m.sum {
 			spread += m.sum2[c] - m.sum[c]*m.sum[c]/rows
 		}
-		e.Measures["mse"], e.Measures["mae"] = m.square/n, m.absolute/n
+		measures["mse"], measures["mae"] = m.square/n, m.absolute/n
 		if spread > 0 {
-			e.Measures["r2"] = 1 - m.square/spread
+			measures["r2"] = 1 - m.square/spread
 		}
-		return e.Measures, e
+		e.Measures = finite.Map(measures)
+		return measures, e
 	}
 	var all Counts
 	macro, present := 0.0, 0
@@ -156,9 +158,10 @@ func (m *Measure) Result() (map[string]float64, any) {
 	}
 	all.finish()
 	e.Confusion = m.confusion
-	e.Measures["accuracy"] = float64(m.exact) / rows
-	e.Measures["macro_f1"], e.Measures["micro_f1"] = macro/max(float64(present), 1), all.F1
-	return e.Measures, e
+	measures["accuracy"] = float64(m.exact) / rows
+	measures["macro_f1"], measures["micro_f1"] = macro/max(float64(present), 1), all.F1
+	e.Measures = finite.Map(measures)
+	return measures, e
 }
 
 func (c *Counts) finish() {
