@@ -31,6 +31,8 @@ type MergeOptions struct {
 	MaxKL   float64
 	Device  string
 	Backend bindings.Backend // instead of Device
+	// Progress is told of merging and comparing; it may be nil.
+	Progress func(what string, done, total int64)
 }
 
 // Merged is what a merge did.
@@ -88,10 +90,10 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 	}
 	if o.NF4 {
 		var s export.Survival
-		s, err = export.MergeNF4(ctx, on, base, m, values, true, o.Out)
+		s, err = export.MergeNF4(ctx, on, base, m, values, true, o.Out, part(o.Progress, "merging"))
 		r.Survival = &s
 	} else {
-		err = export.Merge(ctx, on, base, m, values, o.Out)
+		err = export.Merge(ctx, on, base, m, values, o.Out, part(o.Progress, "merging"))
 	}
 	if err = errors.Join(err, on.Close()); err != nil {
 		return Merged{}, err
@@ -136,7 +138,7 @@ func (b *Base) drift(ctx context.Context, o MergeOptions, values map[string][]fl
 	}
 	d, err := export.Compare(ctx, o.Backend,
 		export.Speaker{Model: adapted, Source: b.Files, Values: values}, export.Speaker{Model: base, Source: b.Files},
-		export.Speaker{Model: merged, Source: after.Files}, samples)
+		export.Speaker{Model: merged, Source: after.Files}, samples, part(o.Progress, "comparing with the adapter"))
 	return &d, err
 }
 

@@ -74,11 +74,7 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.Base.load(ctx, e, r.Model, nil, func(done, total int64) {
-		if r.options.Progress != nil {
-			r.options.Progress("loading the base", done, total)
-		}
-	})
+	err = r.Base.load(ctx, e, r.Model, nil, r.progress("loading the base"))
 	if err == nil {
 		err = e.Init()
 	}
@@ -143,6 +139,7 @@ func (r *Run) Evaluate(ctx context.Context) (train.Report, error) {
 		return train.Report{}, err
 	}
 	defer e.Close()
+	e.Tell = r.progress("evaluating")
 	return e.EvaluateBy(r.measure(), r.Eval)
 }
 

@@ -18,6 +18,7 @@ import (
 // launches, and downloads one report a step.
 type Engine struct {
 	*plan.Placed
+	Tell     func(done, total int64) // of the micro-batches of an evaluation; may be nil
 	dev      bindings.Device
 	planned  bindings.Plan
 	programs plan.Programs[program]
@@ -147,13 +148,16 @@ func (e *Engine) EvaluateBy(measure method.Measure, batches []data.MicroBatch) (
 	if err := e.launch("clear loss", nn.Bucket{}, e.Placed.ClearLoss); err != nil {
 		return Report{}, err
 	}
-	for _, b := range batches {
+	for i, b := range batches {
 		bucket := bucketOf(b)
 		if err := e.stage(b, bucket, 1/targets, 0, 0, 0); err != nil {
 			return Report{}, err
 		}
 		if err := e.launch("loss", bucket, e.Placed.Loss(bucket)); err != nil {
 			return Report{}, err
+		}
+		if e.Tell != nil {
+			e.Tell(int64(i+1), int64(len(batches)))
 		}
 		if measure == nil {
 			continue
