@@ -90,7 +90,7 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 
 // describe writes what the run is before it begins.
 func (r *Run) describe(dir string) error {
-	if err := atomicfs.WriteFile(filepath.Join(dir, "config.resolved.yaml"), r.Config.Resolved()); err != nil {
+	if err := atomicfs.WriteFile(filepath.Join(dir, resolvedFile), r.Config.Resolved()); err != nil {
 		return err
 	}
 	for name, v := range map[string]any{
