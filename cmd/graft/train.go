@@ -49,12 +49,19 @@ func trainCommand() *cli.Command {
 			if err := cfg.CheckOutput(c.IsSet("resume")); err != nil && !c.Bool("dry-run") {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling, Stdin: os.Stdin})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newProgress(c), Compiling: compiling, Stdin: os.Stdin})
 			if err != nil {
 				return err
 			}
 			defer run.Close()
 			describe(os.Stderr, run)
+			if c.Bool("dry-run") && c.Bool("json") {
+				compiled, err := run.Compiled()
+				if err != nil {
+					return err
+				}
+				return printPlan(run, compiled)
+			}
 			if c.Bool("dry-run") {
 				return nil
 			}
@@ -126,18 +133,6 @@ func eventLine(e train.Event) string {
 		line += fmt.Sprintf("  eval_loss %.4f", *e.EvalLoss)
 	}
 	return line
-}
-
-// newLoading shows how far the loading of weights is, if it takes a while.
-func newLoading() func(what string, done, total int64) {
-	began, shown := time.Now(), 0
-	return func(what string, done, total int64) {
-		percent := int(100 * done / max(total, 1))
-		if time.Since(began) > 2*time.Second && percent >= shown+10 && done < total {
-			shown = percent
-			fmt.Fprintf(os.Stderr, "%s: %d %%\n", what, percent)
-		}
-	}
 }
 
 // compiling tells of a program that takes a while before its first step.
