@@ -36,11 +36,12 @@ $(PJRT_PLUGIN):
 test-pjrt: $(PJRT_PLUGIN) ## the operation table, training and generation on that plugin
 	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -timeout 40m -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity ./examples/demo
 
-check: ## formatting, module files, builds without cgo
+check: ## formatting, module files, the build without cgo and a run of it
 	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	CGO_ENABLED=0 $(GO) build ./...
+	CGO_ENABLED=0 $(GO) test ./go/device ./tests/e2e -run 'TestWithoutCgo|TestFromDataToMergedModel'
 
 demo: build ## learn a task from the Go standard library, in about five minutes
 	$(GO) run ./examples/demo

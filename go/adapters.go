@@ -124,8 +124,8 @@ func newAdapterSet(all []Weighted) (s adapterSet, err error) {
 }
 
 // mix gives the weights of a text like "A:0.7,B:0.3", where a name is that of
-// a loaded directory, or the end of it; "none" is the base alone and "" what
-// the adapters were loaded with.
+// a loaded directory, or the end of one alone; "none" is the base alone and ""
+// what the adapters were loaded with.
 func (s adapterSet) mix(text string) (generate.Mix, error) {
 	mix := make(generate.Mix, len(s.loaded))
 	switch text {
@@ -140,7 +140,10 @@ func (s adapterSet) mix(text string) (generate.Mix, error) {
 			if err != nil {
 				return nil, err
 			}
-			i := s.find(w.Dir)
+			i, err := s.find(w.Dir)
+			if err != nil {
+				return nil, err
+			}
 			if i < 0 {
 				return nil, failure.Usage("adapter %q is not loaded; there are %s and none", w.Dir, s)
 			}
@@ -159,11 +162,22 @@ func (s adapterSet) weights(text string) (generate.Mix, error) {
 }
 
 // find is the number of a loaded adapter by its directory or the end of it, -1
-// if it is not loaded.
-func (s adapterSet) find(name string) int {
-	return slices.IndexFunc(s.loaded, func(a Weighted) bool {
-		return a.Dir == name || strings.HasSuffix(filepath.Clean(a.Dir), string(filepath.Separator)+filepath.Clean(name))
-	})
+// if it is not loaded. The end of two directories names neither.
+func (s adapterSet) find(name string) (int, error) {
+	name, found := filepath.Clean(name), -1
+	if i := slices.IndexFunc(s.loaded, func(a Weighted) bool { return filepath.Clean(a.Dir) == name }); i >= 0 {
+		return i, nil
+	}
+	for i, a := range s.loaded {
+		if !strings.HasSuffix(filepath.Clean(a.Dir), string(filepath.Separator)+name) {
+			continue
+		}
+		if found >= 0 {
+			return -1, failure.Data("adapter %q is %s and %s; name more of its path", name, s.loaded[found].Dir, a.Dir)
+		}
+		found = i
+	}
+	return found, nil
 }
 
 // with gives what has to be loaded for a text as mix reads it: what is there
@@ -183,7 +197,11 @@ func (s adapterSet) with(loaded []Weighted, text string) ([]Weighted, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.find(w.Dir) >= 0 || slices.ContainsFunc(all, func(a Weighted) bool { return a.Dir == w.Dir }) {
+		i, err := s.find(w.Dir)
+		if err != nil {
+			return nil, err
+		}
+		if i >= 0 || slices.ContainsFunc(all, func(a Weighted) bool { return a.Dir == w.Dir }) {
 			continue
 		}
 		if how, err := registry.Read(w.Dir); err != nil {

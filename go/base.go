@@ -3,6 +3,7 @@ package graft
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/graftlm/graft/go/bnb"
 	"github.com/graftlm/graft/go/chat"
@@ -96,6 +97,37 @@ func (b *Base) Quantized() bool {
 		}
 	}
 	return false
+}
+
+// Weights counts the parameters of the checkpoint, a matrix in four bits as what
+// it stands for, and says how such matrices are stored: "" where there are none.
+func (b *Base) Weights() (parameters int64, stored string, err error) {
+	parts, matrices, nested := map[string]bool{}, 0, ""
+	for _, t := range b.Files.Tensors() {
+		m, err := bnb.Find(b.Files, t.Name)
+		if err != nil {
+			return 0, "", err
+		}
+		if m == nil {
+			continue
+		}
+		for _, part := range m.Parts() {
+			parts[part] = true
+		}
+		parameters += int64(m.Shape[0]) * int64(m.Shape[1])
+		if matrices++; m.Double {
+			nested = ", their scales quantised in turn"
+		}
+	}
+	for _, t := range b.Files.Tensors() {
+		if !parts[t.Name] {
+			parameters += t.Elements()
+		}
+	}
+	if matrices > 0 {
+		stored = fmt.Sprintf("nf4, %d matrices%s", matrices, nested)
+	}
+	return parameters, stored, nil
 }
 
 // Template gives the chat template of a setting: tokenizer (the model's own),

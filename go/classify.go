@@ -95,11 +95,7 @@ func openClassifier(ctx context.Context, b *Base, o ClassifierOptions) (c *Class
 	if c.engine, err = train.NewEngine(o.Backend, job, 0); err != nil {
 		return nil, err
 	}
-	if err := b.load(ctx, c.engine, m, values, func(done, total int64) {
-		if o.Progress != nil {
-			o.Progress("loading the model", done, total)
-		}
-	}); err != nil {
+	if err := b.load(ctx, c.engine, m, values, part(o.Progress, "loading the model")); err != nil {
 		c.engine.Close()
 		return nil, err
 	}

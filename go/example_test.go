@@ -30,7 +30,7 @@ func tiny() (dir, run string) {
 		panic(err)
 	}
 	return dir, fmt.Sprintf(`
-device: cpu
+device: auto
 model: {path: %q}
 method: {type: lora, r: 2, lora_alpha: 4}
 data: {train: %q, max_seq_length: 16}

@@ -178,13 +178,7 @@ func (r *Run) extract(ctx context.Context, e *train.Engine, rows *data.Rows) ([]
 	return all, nil
 }
 
-func (r *Run) progress(what string) func(done, total int64) {
-	return func(done, total int64) {
-		if r.options.Progress != nil {
-			r.options.Progress(what, done, total)
-		}
-	}
-}
+func (r *Run) progress(what string) func(done, total int64) { return part(r.options.Progress, what) }
 
 // readFeatures gives what a file of features has, nil if there is none. A file
 // of another shape is no file of ours.

@@ -31,6 +31,8 @@ type MergeOptions struct {
 	MaxKL   float64
 	Device  string
 	Backend bindings.Backend // instead of Device
+	// Progress is told of merging and comparing; it may be nil.
+	Progress func(what string, done, total int64)
 }
 
 // Merged is what a merge did.
@@ -104,9 +106,9 @@ func (b *Base) merge(ctx context.Context, o MergeOptions, m *model.Model, values
 		}
 	}
 	if !o.NF4 {
-		return nil, export.Merge(ctx, on, base, m, values, o.Out)
+		return nil, export.Merge(ctx, on, base, m, values, o.Out, part(o.Progress, "merging"))
 	}
-	s, err := export.MergeNF4(ctx, on, base, m, values, true, o.Out)
+	s, err := export.MergeNF4(ctx, on, base, m, values, true, o.Out, part(o.Progress, "merging"))
 	return &s, err
 }
 
@@ -140,7 +142,7 @@ func (b *Base) drift(ctx context.Context, o MergeOptions, values map[string][]fl
 	}
 	d, err := export.Compare(ctx, o.Backend,
 		export.Speaker{Model: adapted, Source: b.Files, Values: values}, export.Speaker{Model: base, Source: b.Files},
-		export.Speaker{Model: merged, Source: after.Files}, samples)
+		export.Speaker{Model: merged, Source: after.Files}, samples, part(o.Progress, "comparing with the adapter"))
 	return &d, err
 }
 

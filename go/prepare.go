@@ -30,7 +30,9 @@ type Options struct {
 	// Backend overrides the device of the configuration, for programs that
 	// bring their own.
 	Backend bindings.Backend
-	// Progress is told of loading; it may be nil.
+	// Progress is told of loading, of records that become tokens (their number
+	// in all is not known, total is 0), of features and of an evaluation; it may
+	// be nil.
 	Progress func(what string, done, total int64)
 	// Compiling is told of programs that a device compiles, when one begins
 	// and when it is ready; it may be nil.

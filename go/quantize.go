@@ -26,6 +26,8 @@ type QuantizeOptions struct {
 	Single     bool   // the scales are not quantised in turn
 	Device     string
 	Backend    bindings.Backend // instead of Device
+	// Progress is told of quantising; it may be nil.
+	Progress func(what string, done, total int64)
 }
 
 // Quantize writes a model with the matrices of its linear layers in NF4, as a
@@ -53,7 +55,7 @@ func Quantize(ctx context.Context, o QuantizeOptions) (q Quantized, err error) {
 	if err != nil {
 		return Quantized{}, err
 	}
-	if err := errors.Join(export.Quantize(ctx, on, b.Files, m, !o.Single, o.Out), on.Close()); err != nil {
+	if err := errors.Join(export.Quantize(ctx, on, b.Files, m, !o.Single, o.Out, part(o.Progress, "quantising")), on.Close()); err != nil {
 		return Quantized{}, err
 	}
 	q = Quantized{Output: o.Out, Matrices: len(m.Linears()), Before: b.bytes()}

@@ -117,7 +117,7 @@ func readRecords(ctx context.Context, b *Base, c *config.Config, o Options, how 
 func (r *Records) options(o Options) (data.Options, error) {
 	c, b := r.Config.Data, r.Base
 	e := data.Encoder{TrainOn: data.TrainOn(c.TrainOn), EOS: b.Files.Special.EOS, Chat: chat.Options{Tokens: b.SpecialTokens()}}
-	options := data.Options{MaxSeqLength: c.MaxSeqLength, OnOverflow: c.OnOverflow, OnError: c.OnError, Stdin: o.Stdin, Ends: b.StopTokens()}
+	options := data.Options{MaxSeqLength: c.MaxSeqLength, OnOverflow: c.OnOverflow, OnError: c.OnError, Stdin: o.Stdin, Ends: b.StopTokens(), Progress: part(o.Progress, "tokenising")}
 	r.ends = len(options.Ends) > 0
 	e.Labelled = registry.Labelled(r.Config.Method.Type)
 	if b.Tokenizer == nil {

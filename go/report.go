@@ -36,11 +36,13 @@ func (r *Run) writeReport(dir string, result train.Result) error {
 	if len(eval.X) > 0 {
 		loss.Lines = append(loss.Lines, eval)
 	}
+	o := r.Config.Optim
 	page := report.Run{
 		Title: dir,
 		Facts: []report.Fact{
 			{Name: "Base", Value: fmt.Sprintf("%s (%s, %d parameters)", r.Base.Dir, r.Base.Config.Family, r.Model.BaseLen())},
 			{Name: "Method", Value: fmt.Sprintf("%s, %d trainable", r.Method.Name(), r.Model.Params.TrainableLen())},
+			{Name: "Optimizer", Value: fmt.Sprintf("%s, moments in %s, learning rate %g, %s", o.Name, o.State, o.LearningRate, o.Scheduler)},
 			{Name: "Device", Value: r.Backend.Info()},
 			{Name: "Data", Value: fmt.Sprintf("%d records, %d tokens, %d trained", r.Data.Records, r.Data.Tokens, r.Data.Targets)},
 			{Name: "Steps", Value: fmt.Sprintf("%d, %d skipped", result.Steps, result.Skipped)},

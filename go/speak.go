@@ -129,11 +129,7 @@ func (s *Speaker) open(ctx context.Context, e equipped) error {
 	g, err := generate.Open(ctx, o.Backend, generate.Options{
 		Model: e.model, Types: s.Base.Types, MaxTokens: o.MaxTokens, Sequences: o.Sequences, Source: s.Base.Files,
 		Adapter: e.values, Adapters: len(e.live.loaded),
-		Progress: func(done, total int64) {
-			if o.Progress != nil {
-				o.Progress("loading the model", done, total)
-			}
-		},
+		Progress: part(o.Progress, "loading the model"),
 	})
 	if err != nil {
 		return err

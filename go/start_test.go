@@ -48,7 +48,7 @@ func place(t *testing.T, before []int32) (dir string) {
 func prepare(t *testing.T, dir, method, data string) (*graft.Run, error) {
 	t.Helper()
 	c, err := config.Parse("run.yaml", fmt.Appendf(nil, `
-device: cpu
+device: auto
 model: {path: %q}
 method: {%s}
 data: {train: %q, eval: %q, %s}

@@ -122,11 +122,7 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.Base.load(ctx, e, r.Model, nil, func(done, total int64) {
-		if r.options.Progress != nil {
-			r.options.Progress("loading the base", done, total)
-		}
-	})
+	err = r.Base.load(ctx, e, r.Model, nil, r.progress("loading the base"))
 	if err == nil {
 		err = e.Init()
 	}
@@ -142,7 +138,7 @@ func (r *Run) open(ctx context.Context) (*train.Engine, error) {
 
 // describe writes what the run is before it begins.
 func (r *Run) describe(dir string) error {
-	if err := atomicfs.WriteFile(filepath.Join(dir, "config.resolved.yaml"), r.Config.Resolved()); err != nil {
+	if err := atomicfs.WriteFile(filepath.Join(dir, resolvedFile), r.Config.Resolved()); err != nil {
 		return err
 	}
 	if err := writeJSON(filepath.Join(dir, "plan.json"), r.Plan); err != nil {
@@ -187,6 +183,7 @@ func (r *Run) Evaluate(ctx context.Context) (train.Report, error) {
 		return train.Report{}, err
 	}
 	defer e.Close()
+	e.Tell = r.progress("evaluating")
 	return e.EvaluateBy(ctx, r.measure(), r.Eval)
 }
 

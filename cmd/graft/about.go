@@ -34,6 +34,7 @@ func printLine(v any) error {
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print what this binary is", Flags: []cli.Flag{jsonFlag()},
+		Description: "graft version --json",
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
@@ -50,22 +51,30 @@ func versionCommand() *cli.Command {
 func configCommand() *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "the keys of a run file",
+		Description: "graft config schema > graft.schema.json\ngraft config show run.yaml",
 		Subcommands: []*cli.Command{
 			{
 				Name: "schema", Usage: "print the JSON Schema of a run file",
 				Description: "graft config schema > graft.schema.json",
 				Action: func(c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
 					_, err := os.Stdout.Write(append(config.Schema(), '\n'))
 					return err
 				},
 			},
 			{
 				Name: "show", Usage: "print a run file with every value, and where it comes from", ArgsUsage: "RUN.yaml",
-				Flags: []cli.Flag{setFlag()},
+				Description: "graft config show run.yaml --set optim.learning_rate=1e-4",
+				Flags:       []cli.Flag{setFlag(), jsonFlag()},
 				Action: func(c *cli.Context) error {
 					cfg, err := loadConfig(c)
 					if err != nil {
 						return err
+					}
+					if c.Bool("json") {
+						return printJSON(cfg)
 					}
 					_, err = os.Stdout.Write(cfg.Resolved())
 					return err

@@ -1,21 +1,25 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/graftlm/graft/go/adapter"
 	"github.com/graftlm/graft/go/failure"
-	"github.com/graftlm/graft/go/method"
+	"github.com/graftlm/graft/go/method/lora"
+	"github.com/graftlm/graft/go/method/registry"
 )
 
 func adapterCommand() *cli.Command {
 	return &cli.Command{
-		Name: "adapter", Usage: "list, describe, compare and combine LoRA adapters",
+		Name: "adapter", Usage: "list and describe adapters; compare and combine those of LoRA",
 		Description: "graft adapter ls runs\ngraft adapter info runs/a/adapter\ngraft adapter diff runs/a/adapter runs/b/adapter\n" +
 			"graft adapter combine --type svd --rank 16 --out both runs/a/adapter:0.7 runs/b/adapter:0.3",
 		Subcommands: []*cli.Command{
@@ -42,6 +46,7 @@ func adapterCommand() *cli.Command {
 					&cli.StringFlag{Name: "majority-sign", Value: "total", Usage: "of ties: by total, the sum, or by frequency, the number"},
 					&cli.Uint64Flag{Name: "seed", Usage: "of dare"},
 					&cli.StringFlag{Name: "out", Usage: "the new adapter `DIR`", Required: true},
+					jsonFlag(),
 				},
 				Action: combineAdapters,
 			},
@@ -49,43 +54,76 @@ func adapterCommand() *cli.Command {
 	}
 }
 
-// about is an adapter in a few facts.
-func about(a *adapter.Adapter) map[string]any {
-	return map[string]any{
-		"path": a.Dir, "base": a.Config.BaseModel, "r": a.Config.R, "lora_alpha": a.Config.Alpha, "use_dora": a.Config.DoRA,
-		"use_rslora": a.Config.RSLoRA, "layers": len(a.Layers), "parameters": a.Parameters(), "norm": a.Norm(),
-		"targets": a.Config.Targets, "modules_to_save": a.Config.Modules,
+// about is an adapter in a few facts. What a LoRA changes is measured.
+func about(dir string) (f facts, err error) {
+	m, err := registry.Read(dir)
+	if err != nil {
+		return f, err
 	}
+	f.add("path", dir)
+	f.add("type", m.Name())
+	if _, ok := m.(lora.Config); !ok {
+		for _, fact := range m.Facts() {
+			f.add(fact.Name, fact.Value)
+		}
+		return f, f.addWeights(dir)
+	}
+	a, err := adapter.Open(dir)
+	if err != nil {
+		return f, err
+	}
+	f.add("base", a.Config.BaseModel)
+	f.add("r", a.Config.R)
+	f.add("lora_alpha", a.Config.Alpha)
+	f.add("use_rslora", a.Config.RSLoRA)
+	f.add("use_dora", a.Config.DoRA)
+	f.add("targets", a.Config.Targets)
+	f.add("modules_to_save", a.Config.Modules)
+	f.add("layers", len(a.Layers))
+	f.add("norm", a.Norm())
+	return f, f.addWeights(dir)
 }
 
 func listAdapters(c *cli.Context) error {
 	dir := "."
 	if c.Args().Present() {
-		dir = c.Args().First()
-	}
-	all := []map[string]any{}
-	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil || e.Name() != method.ConfigFile {
+		var err error
+		if dir, err = oneArgument(c, "a directory"); err != nil {
 			return err
 		}
-		a, err := adapter.Open(filepath.Dir(path))
-		if err != nil { // another kind, or a damaged one: the others are still of use
+	}
+	all := []facts{}
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || !e.IsDir() || !registry.Marked(path) {
+			return err
+		}
+		a, err := about(path)
+		if err != nil { // a damaged one: the others are still of use
 			fmt.Fprintln(os.Stderr, err)
 			return nil
 		}
-		all = append(all, about(a))
+		all = append(all, a)
 		return nil
 	})
-	if err != nil {
-		return failure.As(failure.ErrNoInput, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return failure.NoInput("%s does not exist", dir)
+	} else if err != nil {
+		return failure.As(failure.ErrIO, err)
 	}
 	if c.Bool("json") {
 		return printJSON(all)
 	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, a := range all {
-		fmt.Printf("%v  r %v, %v layers, %v parameters, base %v\n", a["path"], a["r"], a["layers"], a["parameters"], a["base"])
+		shape := ""
+		for _, name := range []string{"r", "layers", "num_virtual_tokens", "labels"} {
+			if v, ok := a.values[name]; ok {
+				shape += fmt.Sprintf("%s %v, ", name, v)
+			}
+		}
+		fmt.Fprintf(w, "%v\t%v\t%s%v parameters, %s, base %v\n", a.values["path"], a.values["type"], shape, a.values["parameters"], size(a.values["bytes"].(int64)), a.values["base"])
 	}
-	return nil
+	return w.Flush()
 }
 
 func adapterInfo(c *cli.Context) error {
@@ -93,16 +131,14 @@ func adapterInfo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := adapter.Open(path)
+	a, err := about(path)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(about(a))
+		return printJSON(a)
 	}
-	for _, k := range []string{"path", "base", "r", "lora_alpha", "use_rslora", "use_dora", "targets", "modules_to_save", "layers", "parameters", "norm"} {
-		fmt.Printf("%-16s %v\n", k, about(a)[k])
-	}
+	a.print(os.Stdout)
 	return nil
 }
 
@@ -162,6 +198,9 @@ func combineAdapters(c *cli.Context) error {
 	}
 	if err := out.Write(c.String("out")); err != nil {
 		return err
+	}
+	if c.Bool("json") {
+		return printJSON(map[string]any{"output": c.String("out"), "type": c.String("type"), "layers": len(out.Layers), "parameters": out.Parameters()})
 	}
 	fmt.Println(c.String("out"))
 	return nil

@@ -16,6 +16,7 @@ import (
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "measure this machine",
+		Description: "graft bench step --model smollm2-135m --batch 4 --seq 256",
 		Subcommands: []*cli.Command{{
 			Name: "step", Usage: "time whole training steps of a model's shape, with random weights",
 			Description: "graft bench step --model llama-3.1-8b --device cuda:0 --method qlora --batch 1 --seq 4096\n" +

@@ -3,9 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -40,7 +38,7 @@ func classifyCommand() *cli.Command {
 			}
 			k, err := graft.OpenClassifier(c.Context, graft.ClassifierOptions{
 				Model: model, Head: c.String("head"), Device: c.String("device"), DType: c.String("dtype"),
-				MaxTokens: c.Int("max-tokens"), Progress: newLoading(), Compiling: compiling,
+				MaxTokens: c.Int("max-tokens"), Progress: newProgress(c), Compiling: compiling,
 			})
 			if err != nil {
 				return err
@@ -65,17 +63,11 @@ func classifyCommand() *cli.Command {
 
 // eachText gives the texts of a file, some at a time.
 func eachText(path string, say func([]string) error) error {
-	var in io.Reader = os.Stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return failure.NoInput("%s does not exist", path)
-		} else if err != nil {
-			return failure.As(failure.ErrIO, err)
-		}
-		defer f.Close()
-		in = f
+	in, path, err := input(path)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	const atOnce = 64
 	var texts []string
 	lines := bufio.NewScanner(in)

@@ -49,7 +49,7 @@ func compareCommand() *cli.Command {
 			}
 			load := func(method string) (*config.Config, error) { return config.LoadAs(path, method, sets) }
 			last := ""
-			all, err := graft.Compare(c.Context, cfg.Train.OutputDir, methods, load, graft.Options{}, func(method string, e train.Event) {
+			all, err := graft.Compare(c.Context, cfg.Train.OutputDir, methods, load, graft.Options{Progress: newProgress(c)}, func(method string, e train.Event) {
 				if method != last {
 					fmt.Fprintf(os.Stderr, "%s\n", method)
 					last = method

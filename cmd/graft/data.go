@@ -19,10 +19,17 @@ import (
 func dataCommand() *cli.Command {
 	return &cli.Command{
 		Name: "data", Usage: "look at what a run file would train on, and prepare files for it",
+		Description: "graft data check run.yaml\ngraft data show run.yaml -n 2\ngraft data split all.jsonl --val-size 0.05",
 		Subcommands: []*cli.Command{
 			dataCheckCommand(), dataShowCommand(), dataStatsCommand(), dataPackCommand(), dataConvertCommand(), dataSplitCommand(),
 		},
 	}
+}
+
+// dataFlags are those of commands that read a run file for its data: no device and
+// no memory is in question.
+func dataFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{setFlag(), jsonFlag()}, more...)
 }
 
 // records reads the data of the run file that a command names.
@@ -31,7 +38,7 @@ func records(c *cli.Context) (*graft.Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := graft.ReadRecords(c.Context, cfg, graft.Options{Stdin: os.Stdin})
+	r, err := graft.ReadRecords(c.Context, cfg, graft.Options{Stdin: os.Stdin, Progress: newProgress(c)})
 	if err == nil && r.Report.Cache != "" {
 		fmt.Fprintf(os.Stderr, "graft: tokenised rows: %s\n", r.Report.Cache)
 	}
@@ -40,14 +47,14 @@ func records(c *cli.Context) (*graft.Records, error) {
 
 func dataCheckCommand() *cli.Command {
 	return &cli.Command{
-		Name: "check", Usage: "read all records, count, warn, and say whether training would start", ArgsUsage: "RUN.yaml", Flags: runFlags(),
+		Name: "check", Usage: "read all records, count, warn, and say whether training would start", ArgsUsage: "RUN.yaml", Flags: dataFlags(),
 		Description: "graft data check run.yaml\ngraft data check run.yaml --json\n\nThe exit code is 65 if training would refuse the data.",
 		Action: func(c *cli.Context) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
 			}
-			r, err := graft.SurveyRecords(c.Context, cfg, graft.Options{Stdin: os.Stdin})
+			r, err := graft.SurveyRecords(c.Context, cfg, graft.Options{Stdin: os.Stdin, Progress: newProgress(c)})
 			if err != nil {
 				return err
 			}
@@ -68,7 +75,7 @@ func dataCheckCommand() *cli.Command {
 
 func dataStatsCommand() *cli.Command {
 	return &cli.Command{
-		Name: "stats", Usage: "lengths and counts of the tokenised rows", ArgsUsage: "RUN.yaml", Flags: runFlags(),
+		Name: "stats", Usage: "lengths and counts of the tokenised rows", ArgsUsage: "RUN.yaml", Flags: dataFlags(),
 		Description: "graft data stats run.yaml --json",
 		Action: func(c *cli.Context) error {
 			r, err := records(c)
@@ -97,7 +104,7 @@ func dataShowCommand() *cli.Command {
 		Name: "show", Usage: "show records as the model reads them, with what is trained marked", ArgsUsage: "RUN.yaml",
 		Description: "graft data show run.yaml --mask -n 2\ngraft data show run.yaml --html mask.html -n 50\n\n" +
 			"In a terminal what is trained is green; elsewhere it stands in ⟦brackets⟧.",
-		Flags: runFlags(
+		Flags: dataFlags(
 			&cli.IntFlag{Name: "n", Value: 3, Usage: "how many"}, &cli.IntFlag{Name: "from", Usage: "the first, counted from 0"},
 			&cli.BoolFlag{Name: "mask", Usage: "mark what is trained", Value: true},
 			&cli.StringFlag{Name: "html", Usage: "write a page to `FILE` instead, which needs nothing beside it"},
@@ -165,7 +172,7 @@ func dataPackCommand() *cli.Command {
 		Name: "pack", Aliases: []string{"preprocess"}, ArgsUsage: "RUN.yaml",
 		Usage:       "tokenise and pack as training would, keep the rows for it, and print how full the sequences are",
 		Description: "graft data pack run.yaml\ngraft data pack run.yaml --out rows.jsonl   # {\"input_ids\", \"labels\"} a line, as data.train takes them",
-		Flags: runFlags(
+		Flags: dataFlags(
 			&cli.IntFlag{Name: "epochs", Value: 1, Usage: "how many to print"},
 			&cli.StringFlag{Name: "out", Usage: "write the rows as records of tokens to `FILE`"},
 		),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,7 @@ import (
 func sources(c *cli.Context) ([]data.Source, error) {
 	args := c.Args().Slice()
 	if len(args) == 0 {
-		return nil, failure.Usage("name a run file, or files of records: graft %s %s", c.Command.FullName(), c.Command.ArgsUsage)
+		return nil, failure.Usage("name a run file, or files of records: %s %s", c.Command.HelpName, c.Command.ArgsUsage)
 	}
 	if end := filepath.Ext(args[0]); len(args) == 1 && (end == ".yaml" || end == ".yml") {
 		cfg, err := loadConfig(c)
@@ -49,6 +50,18 @@ func sources(c *cli.Context) ([]data.Source, error) {
 		all = append(all, data.Source{Path: path, Format: data.Form(c.String("format"))})
 	}
 	return all, nil
+}
+
+// input opens a file, or the standard input for "-", with its name in messages.
+func input(path string) (in io.ReadCloser, name string, err error) {
+	if path == "-" {
+		return io.NopCloser(os.Stdin), "stdin", nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, path, failure.NoInput("%s does not exist", path)
+	}
+	return f, path, failure.As(failure.ErrIO, err)
 }
 
 // output writes a file that is there whole or not at all, compressed as its

@@ -17,11 +17,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/failure"
 )
 
 func main() {
-	ctx, stop := interruptible()
+	ctx, stop := interruptible(os.Args)
 	defer stop()
 	os.Exit(run(ctx, os.Args))
 }
@@ -33,6 +34,9 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	if errors.Is(err, errEnded) {
+		return interrupted
+	}
 	if errors.Is(err, context.Canceled) {
 		err = failure.Preempted("stopped")
 	}
@@ -40,19 +44,29 @@ func run(ctx context.Context, args []string) int {
 	return failure.Code(err)
 }
 
-// interruptible gives a context that the first SIGINT, SIGTERM or SIGUSR1
-// cancels; the second ends the process at once, and the newest checkpoint
-// stays whole.
-func interruptible() (context.Context, func()) {
+// interrupted is the exit code of what a signal ended at once.
+const interrupted = 130
+
+// stopping are the signals that ask a command to end.
+var stopping = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1}
+
+// interruptible gives a context that the first of these signals cancels; the
+// second ends the process at once, and the newest checkpoint stays whole. A
+// conversation takes the signals for itself.
+func interruptible(args []string) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1)
+	signal.Notify(signals, stopping...)
+	doing := "stopping"
+	if len(args) > 1 && (args[1] == "train" || args[1] == "compare") {
+		doing = "finishing the step and saving a checkpoint"
+	}
 	go func() {
 		<-signals
-		fmt.Fprintln(os.Stderr, "\ngraft: finishing the step and saving a checkpoint; once more to stop at once")
+		fmt.Fprintf(os.Stderr, "\ngraft: %s; once more to stop at once\n", doing)
 		cancel()
 		<-signals
-		os.Exit(130)
+		os.Exit(interrupted)
 	}()
 	return ctx, func() { signal.Stop(signals); cancel() }
 }
@@ -79,14 +93,12 @@ func newApp() *cli.App {
 			adapterCommand(), inspectCommand(), devicesCommand(), benchCommand(), selfcheckCommand(), tokenizerCommand(),
 			tokenizeCommand(), templateCommand(), configCommand(), completionCommand(), versionCommand(),
 		},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return failure.Usage("%q is no command; see graft --help", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
 	}
+	app.Action = orHelp(app.Name, cli.ShowAppHelp)
 	refuseUsage(app.Commands, app.Name)
+	if !device.Native {
+		warnSlow(app.Commands)
+	}
 	return app
 }
 
@@ -159,16 +171,16 @@ func takesValue(flags []cli.Flag, name string) bool {
 func oneArgument(c *cli.Context, what string) (string, error) {
 	switch {
 	case c.NArg() == 0:
-		return "", failure.Usage("%s is missing: graft %s %s; see graft %s --help", what, c.Command.FullName(), c.Command.ArgsUsage, c.Command.FullName())
+		return "", failure.Usage("%s is missing: %s %s; see %s --help", what, c.Command.HelpName, c.Command.ArgsUsage, c.Command.HelpName)
 	case c.NArg() > 1:
-		return "", failure.Usage("%q is one argument too many; graft %s takes %s", c.Args().Get(1), c.Command.FullName(), what)
+		return "", failure.Usage("%q is one argument too many; %s takes %s", c.Args().Get(1), c.Command.HelpName, what)
 	}
 	return c.Args().First(), nil
 }
 
 func noArguments(c *cli.Context) error {
 	if c.Args().Present() {
-		return failure.Usage("%q: graft %s takes no arguments", c.Args().First(), c.Command.FullName())
+		return failure.Usage("%q: %s takes no arguments", c.Args().First(), c.Command.HelpName)
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ func merge(c *cli.Context) error {
 	o := graft.MergeOptions{
 		Model: c.String("model"), Out: c.String("out"), Samples: c.Int("verify"), Text: c.String("text"),
 		MaxKL: c.Float64("max-kl"), Device: c.String("device"), TrainedOn: model.Quantization(c.String("trained-on")),
+		Progress: newProgress(c),
 	}
 	var err error
 	if o.Adapters, err = weighted(c.StringSlice("adapter")); err != nil {

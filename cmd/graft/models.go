@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,9 +48,7 @@ func inspectCommand() *cli.Command {
 			if c.Bool("json") {
 				return printJSON(what)
 			}
-			for _, k := range what.order {
-				fmt.Printf("%-12s %v\n", k, what.values[k])
-			}
+			what.print(os.Stdout)
 			return nil
 		},
 	}
@@ -69,6 +68,16 @@ func (f *facts) add(name string, v any) {
 	f.values[name] = v
 }
 
+func (f facts) print(to io.Writer) {
+	width := 12
+	for _, k := range f.order {
+		width = max(width, len(k))
+	}
+	for _, k := range f.order {
+		fmt.Fprintf(to, "%-*s %v\n", width, k, f.values[k])
+	}
+}
+
 func (f facts) MarshalJSON() ([]byte, error) { return json.Marshal(f.values) }
 
 func inspect(path string) (facts, error) {
@@ -84,7 +93,7 @@ func inspect(path string) (facts, error) {
 		return facts{}, failure.As(failure.ErrIO, err)
 	case !info.IsDir():
 		return inspectFile(path)
-	case has(method.ConfigFile):
+	case registry.Marked(path):
 		return inspectAdapter(path)
 	case has("MANIFEST.json"):
 		return inspectCheckpoint(path)
@@ -99,13 +108,30 @@ func inspectFile(path string) (f facts, err error) {
 	}
 	defer file.Close()
 	f.add("kind", "safetensors file")
-	var names []string
+	var list tensorList
 	for _, t := range file.Tensors() {
-		names = append(names, fmt.Sprintf("%s %s %v", t.Name, t.DType, t.Shape))
+		list = append(list, tensorFact{t.Name, t.DType, append([]int{}, t.Shape...)})
 	}
-	f.add("tensors", len(names))
-	f.add("list", strings.Join(names, "\n             "))
+	f.add("tensors", len(list))
+	f.add("list", list)
 	return f, nil
+}
+
+// tensorList is a list for scripts, and lines for people.
+type tensorList []tensorFact
+
+type tensorFact struct {
+	Name  string            `json:"name"`
+	DType safetensors.DType `json:"dtype"`
+	Shape []int             `json:"shape"`
+}
+
+func (l tensorList) String() string {
+	var lines []string
+	for _, t := range l {
+		lines = append(lines, fmt.Sprintf("%s %s %v", t.Name, t.DType, t.Shape))
+	}
+	return strings.Join(lines, "\n             ")
 }
 
 func inspectAdapter(path string) (f facts, err error) {
@@ -117,18 +143,24 @@ func inspectAdapter(path string) (f facts, err error) {
 	for _, fact := range m.Facts() {
 		f.add(fact.Name, fact.Value)
 	}
-	file, err := safetensors.Open(filepath.Join(path, method.WeightsFile))
+	return f, f.addWeights(path)
+}
+
+// addWeights adds the sizes of an adapter's file.
+func (f *facts) addWeights(dir string) error {
+	file, err := safetensors.Open(filepath.Join(dir, method.WeightsFile))
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer file.Close()
-	n := int64(0)
+	parameters, bytes := int64(0), int64(0)
 	for _, t := range file.Tensors() {
-		n += t.Elements()
+		parameters, bytes = parameters+t.Elements(), bytes+t.Bytes()
 	}
 	f.add("tensors", len(file.Tensors()))
-	f.add("parameters", n)
-	return f, nil
+	f.add("parameters", parameters)
+	f.add("bytes", bytes)
+	return nil
 }
 
 func inspectCheckpoint(path string) (f facts, err error) {
@@ -156,11 +188,14 @@ func inspectModel(path string) (f facts, err error) {
 	c := b.Config
 	f.add("kind", "model")
 	f.add("family", c.Family)
-	n := int64(0)
-	for _, t := range b.Files.Tensors() {
-		n += t.Elements()
+	n, stored, err := b.Weights()
+	if err != nil {
+		return f, err
 	}
 	f.add("parameters", n)
+	if stored != "" {
+		f.add("quantised", stored)
+	}
 	f.add("layers", c.Layers)
 	f.add("hidden", c.Hidden)
 	f.add("heads", fmt.Sprintf("%d, %d for keys and values, of %d", c.Heads, c.KVHeads, c.HeadDim))

@@ -33,7 +33,7 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Compiling: compiling, Stdin: os.Stdin, PlanOnly: true})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newProgress(c), Compiling: compiling, Stdin: os.Stdin, PlanOnly: true})
 			if err != nil {
 				return err
 			}
@@ -43,17 +43,22 @@ func planCommand() *cli.Command {
 				return err
 			}
 			if c.Bool("json") {
-				return printJSON(map[string]any{
-					"compiled": compiled, "bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
-					"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
-					"recomputed": run.Plan.Recomputed, "blocks": run.Plan.Blocks, "parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
-				})
+				return printPlan(run, compiled)
 			}
 			describe(os.Stdout, run)
 			describeCompiled(os.Stdout, run.Plan.Bytes, compiled)
 			return nil
 		},
 	}
+}
+
+// printPlan prints a plan as JSON.
+func printPlan(run *graft.Run, compiled []bindings.Compiled) error {
+	return printJSON(map[string]any{
+		"compiled": compiled, "bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
+		"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
+		"recomputed": run.Plan.Recomputed, "blocks": run.Plan.Blocks, "parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
+	})
 }
 
 // describe prints what a run is and what it needs.
@@ -66,9 +71,6 @@ func describe(to io.Writer, r *graft.Run) {
 	}
 	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
-	if r.Backend.Profile().Name == "reference" {
-		fmt.Fprintf(w, "\twarning: slow and exact; a build with cgo and a C++ compiler has the fast device cpu\n")
-	}
 	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)
 	if d := r.Data; d.Skipped+d.Truncated+d.Split+d.Dropped > 0 {
 		fmt.Fprintf(w, "\t%d records skipped, %d truncated, %d split, %d dropped\n", d.Skipped, d.Truncated, d.Split, d.Dropped)

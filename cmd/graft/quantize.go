@@ -23,7 +23,9 @@ func quantizeCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			q, err := graft.Quantize(c.Context, graft.QuantizeOptions{Model: dir, Out: c.String("out"), Single: !c.Bool("double-quant"), Device: c.String("device")})
+			q, err := graft.Quantize(c.Context, graft.QuantizeOptions{
+				Model: dir, Out: c.String("out"), Single: !c.Bool("double-quant"), Device: c.String("device"), Progress: newProgress(c),
+			})
 			if err != nil {
 				return err
 			}

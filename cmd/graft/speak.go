@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -48,7 +46,7 @@ func openSpeaker(c *cli.Context, live bool) (*graft.Speaker, generate.Params, er
 	}
 	o := graft.SpeakerOptions{
 		Model: dir, Device: c.String("device"), DType: c.String("dtype"), MaxTokens: c.Int("max-tokens"),
-		Quant: model.Quantization(c.String("quant")), Live: live, Progress: newLoading(), Compiling: compiling,
+		Quant: model.Quantization(c.String("quant")), Live: live, Progress: newProgress(c), Compiling: compiling,
 	}
 	if o.Adapters, err = weighted(c.StringSlice("adapter")); err != nil {
 		return nil, p, err
@@ -75,25 +73,27 @@ func generateCommand() *cli.Command {
 			if (c.String("prompt") == "") == (c.String("input") == "") {
 				return failure.Usage("give --prompt or --input")
 			}
+			prompts := []asked{{Prompt: c.String("prompt")}}
+			if f := c.String("input"); f != "" {
+				var err error
+				if prompts, err = readPrompts(f); err != nil {
+					return err
+				}
+			}
 			s, p, err := openSpeaker(c, false)
 			if err != nil {
 				return err
 			}
 			defer s.Close()
 			p.StopTokens = s.Base.StopTokens()
-			prompts := []asked{{Prompt: c.String("prompt")}}
-			if f := c.String("input"); f != "" {
-				if prompts, err = readPrompts(f); err != nil {
-					return err
-				}
-			}
 			return answer(c, s, p, prompts)
 		},
 	}
 }
 
 // answer answers prompts, as many at once as fit, each with the adapters that
-// it asks for. The text of a single one is printed as it comes.
+// it asks for, and prints each as soon as it and those before it are complete.
+// The text of a single one is printed as it comes.
 func answer(c *cli.Context, s *graft.Speaker, p generate.Params, prompts []asked) error {
 	var ids [][]int32
 	for _, a := range prompts {
@@ -110,34 +110,41 @@ func answer(c *cli.Context, s *graft.Speaker, p generate.Params, prompts []asked
 			p.Mixes = append(p.Mixes, mix)
 		}
 	}
-	asJSON, stream := c.Bool("json"), !c.Bool("json") && len(prompts) == 1
-	done, err := s.Text.Generate(c.Context, ids, p, c.StringSlice("stop"), func(_ int, piece string) {
+	stream := !c.Bool("json") && len(prompts) == 1
+	tell, whole, next := newProgress(c), map[int]generate.TextCompletion{}, 0
+	var failed error
+	_, err := s.Text.Each(c.Context, ids, p, c.StringSlice("stop"), func(_ int, piece string) {
 		if stream {
 			fmt.Print(piece)
 		}
-	})
-	if err != nil {
-		return err
-	}
-	e := json.NewEncoder(os.Stdout)
-	e.SetEscapeHTML(false)
-	for i, d := range done {
-		switch {
-		case asJSON:
-			line := map[string]any{"prompt": prompts[i].Prompt, "completion": d.Text, "reason": d.Reason, "tokens": len(d.Tokens)}
-			if prompts[i].Adapter != "" {
-				line["adapter"] = prompts[i].Adapter
-			}
-			if err := e.Encode(line); err != nil {
-				return err
-			}
-		case stream:
-			fmt.Println()
-		default:
-			fmt.Println(d.Text)
+	}, func(i int, d generate.TextCompletion) { // later ones wait for those before them
+		whole[i] = d
+		for d, ok := whole[next]; ok && failed == nil; d, ok = whole[next] {
+			failed = printAnswer(c, prompts[next], d, stream)
+			delete(whole, next)
+			next++
 		}
+		if tell != nil && len(prompts) > 1 {
+			tell("answering", int64(next), int64(len(prompts)))
+		}
+	})
+	return errors.Join(failed, err)
+}
+
+func printAnswer(c *cli.Context, a asked, d generate.TextCompletion, streamed bool) (err error) {
+	switch {
+	case c.Bool("json"):
+		line := map[string]any{"prompt": a.Prompt, "completion": d.Text, "reason": d.Reason, "tokens": len(d.Tokens)}
+		if a.Adapter != "" {
+			line["adapter"] = a.Adapter
+		}
+		return printLine(line)
+	case streamed:
+		_, err = fmt.Println()
+	default:
+		_, err = fmt.Println(d.Text)
 	}
-	return nil
+	return failure.As(failure.ErrIO, err)
 }
 
 // asked is a line of the input.
@@ -147,17 +154,11 @@ type asked struct {
 }
 
 func readPrompts(path string) ([]asked, error) {
-	var in io.Reader = os.Stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, failure.NoInput("%s does not exist", path)
-		} else if err != nil {
-			return nil, failure.As(failure.ErrIO, err)
-		}
-		defer f.Close()
-		in = f
+	in, path, err := input(path)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	var prompts []asked
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 64<<20)
@@ -181,76 +182,4 @@ func readPrompts(path string) ([]asked, error) {
 		return nil, failure.Data("%s: no prompts", path)
 	}
 	return prompts, nil
-}
-
-// mixes are the weights for all prompts; none where nothing can be weighed.
-func mixes(m generate.Mix) []generate.Mix {
-	if m == nil {
-		return nil
-	}
-	return []generate.Mix{m}
-}
-
-func chatCommand() *cli.Command {
-	return &cli.Command{
-		Name: "chat", Usage: "talk to a model", ArgsUsage: "MODEL",
-		Description: "graft chat ./SmolLM2-135M-Instruct --adapter runs/x/adapter\nIn the conversation: /clear begins anew, /quit ends; /adapter a:0.5,b:0.5 (or none) changes the adapters, and loads those that are not there.",
-		Flags: speakFlags(
-			&cli.StringFlag{Name: "template", Value: "tokenizer", Usage: "the model's own, a built-in name, or a .jinja file"},
-			&cli.StringFlag{Name: "system", Usage: "the system message"},
-		),
-		Action: func(c *cli.Context) error {
-			s, p, err := openSpeaker(c, true)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			talk, err := s.Chat(c.String("template"), c.String("system"), p)
-			if err != nil {
-				return err
-			}
-			talk.Stop = c.StringSlice("stop")
-			if len(s.Adapters()) > 0 {
-				mix, err := s.Mix("")
-				if err != nil {
-					return err
-				}
-				talk.Params.Mixes = mixes(mix)
-			}
-			start := talk.Conversation
-			lines := bufio.NewScanner(os.Stdin)
-			lines.Buffer(nil, 1<<20)
-			for {
-				fmt.Fprint(os.Stderr, "> ")
-				if !lines.Scan() {
-					fmt.Fprintln(os.Stderr)
-					return lines.Err()
-				}
-				line := strings.TrimSpace(lines.Text())
-				if text, ok := strings.CutPrefix(line, "/adapter"); ok {
-					mix, err := s.Use(c.Context, strings.TrimSpace(text))
-					if err != nil && s.Text.Generator == nil {
-						return err
-					} else if err != nil {
-						fmt.Fprintln(os.Stderr, err)
-						continue
-					}
-					talk.Text, talk.Params.Mixes = s.Text, mixes(mix)
-					continue
-				}
-				switch line {
-				case "":
-				case "/quit", "/exit":
-					return nil
-				case "/clear":
-					talk.Conversation = start
-				default:
-					if _, err := talk.Say(c.Context, line, func(piece string) { fmt.Print(piece) }); err != nil {
-						return err
-					}
-					fmt.Println()
-				}
-			}
-		},
-	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -32,15 +31,11 @@ func templateCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			in, name := io.Reader(os.Stdin), "stdin"
-			if file := c.String("input"); file != "-" {
-				f, err := os.Open(file)
-				if err != nil {
-					return failure.As(failure.ErrNoInput, err)
-				}
-				defer f.Close()
-				in, name = f, file
+			in, name, err := input(c.String("input"))
+			if err != nil {
+				return err
 			}
+			defer in.Close()
 			bad := 0
 			err = data.Lines(name, in, func(line int, text []byte) error {
 				out := render(t, text)

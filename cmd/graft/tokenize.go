@@ -24,7 +24,7 @@ func tokenizeCommand() *cli.Command {
 			"echo '{\"ids\": [9707, 11]}' | graft tokenize model/tokenizer.json --decode --json\n" +
 			"graft tokenize tokenizer.model --input lines.jsonl",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "input", Usage: "read this `FILE` instead of standard input"},
+			&cli.StringFlag{Name: "input", Value: "-", Usage: "the `FILE` to read, or - for stdin"},
 			&cli.BoolFlag{Name: "decode", Usage: "ids to text"},
 			&cli.BoolFlag{Name: "no-special", Usage: "encode without special tokens"},
 			&cli.BoolFlag{Name: "keep-special", Usage: "decode special tokens too"},
@@ -32,22 +32,19 @@ func tokenizeCommand() *cli.Command {
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
-			if c.NArg() != 1 {
-				return failure.Usage("want one argument, a model directory, tokenizer.json or tokenizer.model, got %d", c.NArg())
-			}
-			t, err := tokenizer.Load(c.Args().First())
+			path, err := oneArgument(c, "a model directory, tokenizer.json or tokenizer.model")
 			if err != nil {
 				return err
 			}
-			in, name := io.Reader(os.Stdin), "stdin"
-			if path := c.String("input"); path != "" {
-				f, err := os.Open(path)
-				if err != nil {
-					return failure.As(failure.ErrNoInput, err)
-				}
-				defer f.Close()
-				in, name = f, path
+			t, err := tokenizer.Load(path)
+			if err != nil {
+				return err
 			}
+			in, name, err := input(c.String("input"))
+			if err != nil {
+				return err
+			}
+			defer in.Close()
 			out := bufio.NewWriter(os.Stdout)
 			if err := tokenizeLines(c, t, in, name, out); err != nil {
 				out.Flush()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -17,6 +18,7 @@ import (
 func tokenizerCommand() *cli.Command {
 	return &cli.Command{
 		Name: "tokenizer", Usage: "make tokenizers",
+		Description: "graft tokenizer train corpus.txt --vocab-size 8192 --out tokenizer.json",
 		Subcommands: []*cli.Command{{
 			Name: "train", Usage: "train a byte-level BPE on text files", ArgsUsage: "FILE|DIR...",
 			Description: "graft tokenizer train --vocab-size 8192 --special '<|endoftext|>' --out tokenizer.json --ext .go $(go env GOROOT)/src/net",
@@ -25,6 +27,7 @@ func tokenizerCommand() *cli.Command {
 				&cli.StringSliceFlag{Name: "special", Usage: "a special `TOKEN`; may be repeated"},
 				&cli.StringFlag{Name: "out", Value: "tokenizer.json", Usage: "the `FILE` to write"},
 				&cli.StringFlag{Name: "ext", Usage: "of directories take only files that end so"},
+				jsonFlag(),
 			},
 			Action: func(c *cli.Context) error {
 				if !c.Args().Present() {
@@ -42,6 +45,9 @@ func tokenizerCommand() *cli.Command {
 				}
 				if err := t.Save(c.String("out")); err != nil {
 					return err
+				}
+				if c.Bool("json") {
+					return printJSON(map[string]any{"output": c.String("out"), "tokens": t.Size()})
 				}
 				fmt.Printf("%s: %d tokens\n", c.String("out"), t.Size())
 				return nil
@@ -64,8 +70,11 @@ func texts(paths []string, ext string, failed *error) iter.Seq[string] {
 				}
 				return err
 			})
+			if errors.Is(err, fs.ErrNotExist) {
+				err = failure.NoInput("%s does not exist", root)
+			}
 			if err != nil {
-				*failed = failure.As(failure.ErrNoInput, err)
+				*failed = failure.As(failure.ErrIO, err)
 				return
 			}
 		}

@@ -54,7 +54,7 @@ func trainCommand() *cli.Command {
 			if err := graft.CheckOutput(cfg, resume, from); err != nil && !c.Bool("dry-run") {
 				return err
 			}
-			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newLoading(), Compiling: compiling, Stdin: os.Stdin, ResumeFrom: from})
+			run, err := graft.Prepare(c.Context, cfg, graft.Options{Progress: newProgress(c), Compiling: compiling, Stdin: os.Stdin, ResumeFrom: from})
 			if err != nil {
 				return err
 			}
@@ -67,6 +67,13 @@ func trainCommand() *cli.Command {
 			}
 			if done == nil {
 				describe(os.Stderr, run)
+			}
+			if c.Bool("dry-run") && c.Bool("json") {
+				compiled, err := run.Compiled()
+				if err != nil {
+					return err
+				}
+				return printPlan(run, compiled)
 			}
 			if c.Bool("dry-run") {
 				return nil
@@ -143,18 +150,6 @@ func eventLine(e train.Event) string {
 
 // memoryUsed is the peak so far, of what was planned.
 func memoryUsed(e train.Event) string { return size(e.Used) + " of " + size(e.Planned) }
-
-// newLoading shows how far the loading of weights is, if it takes a while.
-func newLoading() func(what string, done, total int64) {
-	began, shown := time.Now(), 0
-	return func(what string, done, total int64) {
-		percent := int(100 * done / max(total, 1))
-		if time.Since(began) > 2*time.Second && percent >= shown+10 && done < total {
-			shown = percent
-			fmt.Fprintf(os.Stderr, "%s: %d %%\n", what, percent)
-		}
-	}
-}
 
 // compiling tells of a program that takes a while before its first step.
 func compiling(c bindings.Compiled) {

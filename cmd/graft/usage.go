@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -15,14 +17,35 @@ func refuseUsage(commands []*cli.Command, path string) {
 		name := path + " " + c.Name
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return wrongFlag(name, c.Flags, err) }
 		if len(c.Subcommands) > 0 && c.Action == nil {
-			c.Action = func(ctx *cli.Context) error {
-				if ctx.Args().Present() {
-					return failure.Usage("%q is no command of %s; see %s --help", ctx.Args().First(), name, name)
-				}
-				return cli.ShowSubcommandHelp(ctx)
-			}
+			c.Action = orHelp(name, cli.ShowSubcommandHelp)
 		}
 		refuseUsage(c.Subcommands, name)
+	}
+}
+
+// orHelp is the action of what has only commands: a word is none of them.
+func orHelp(name string, help func(*cli.Context) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.Args().Present() {
+			return failure.Usage("%q is no command of %s; see %s --help", c.Args().First(), name, name)
+		}
+		return help(c)
+	}
+}
+
+// warnSlow has every command that opens a device say what a build without native
+// code computes with, unless its flag names a device.
+func warnSlow(commands []*cli.Command) {
+	for _, c := range commands {
+		if takesValue(c.Flags, "device") {
+			c.Before = func(ctx *cli.Context) error {
+				if name := ctx.String("device"); name == "" || name == "auto" {
+					fmt.Fprintln(os.Stderr, "graft: warning: a build without cgo computes in plain Go loops, slow and exact; one with cgo and a C++ compiler has the fast device cpu")
+				}
+				return nil
+			}
+		}
+		warnSlow(c.Subcommands)
 	}
 }
 

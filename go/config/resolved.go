@@ -45,6 +45,28 @@ func (c *Config) Settings() map[string]string {
 	return all
 }
 
+// MarshalJSON gives what Resolved does: under config a run file, under origins where each
+// value came from.
+func (c *Config) MarshalJSON() ([]byte, error) {
+	var origins ordered
+	return json.Marshal(ordered{{"config", c.object(reflect.ValueOf(c).Elem(), "", &origins)}, {"origins", &origins}})
+}
+
+func (c *Config) object(v reflect.Value, prefix string, origins *ordered) (o ordered) {
+	for _, f := range fields(v.Type()) {
+		path, value := prefix+f.name, v.FieldByIndex(f.Index)
+		switch {
+		case !f.means(c.Method.Type):
+		case f.section():
+			o = append(o, member{f.name, c.object(value, path+".", origins)})
+		default:
+			o = append(o, member{f.name, plainValue(value)})
+			*origins = append(*origins, member{path, c.origins[path]})
+		}
+	}
+	return o
+}
+
 // lookup is the value of a key.
 func (c *Config) lookup(k Key) reflect.Value {
 	v := reflect.ValueOf(c).Elem()

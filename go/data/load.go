@@ -25,6 +25,9 @@ type Options struct {
 	// rows are taken again; "" is none. CacheKey stands for what makes the same
 	// text the same rows: tokenizer and template. Without it nothing is cached.
 	Cache, CacheKey string
+	// Progress is told how many records are rows; their number in all is not
+	// known, total is 0. It may be nil.
+	Progress func(done, total int64)
 }
 
 // Report says what the sources held and what became of it.

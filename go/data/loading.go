@@ -75,6 +75,9 @@ func (l *loading) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.Progress != nil {
+		l.Progress(int64(l.report.Records), 0)
+	}
 	return nil
 }
 

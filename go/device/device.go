@@ -1,6 +1,7 @@
 // Package device opens devices by name:
 //
-//	auto         the GPU with the most free memory, or the CPU where there is none
+//	auto         the GPU with the most free memory, or the CPU where there is none;
+//	             in a build without cgo, reference
 //	cpu          the native CPU backend
 //	cuda:0       a GPU, through libgraft_cuda.so
 //	pjrt:/path/to/plugin.so[?option=value]   an accelerator with a PJRT plugin
@@ -35,9 +36,15 @@ func Open(name string, threads int) (bindings.Backend, error) {
 		if b := best(gpus()); b != nil {
 			return b, nil
 		}
-		return cpu(threads)
+		if !native.Compiled {
+			return reference.New(reference.Float32), nil
+		}
+		return native.CPU(native.Options{Threads: threads}), nil
 	case "cpu":
-		return cpu(threads)
+		if !native.Compiled {
+			return nil, failure.Unavailable("device cpu: %s; build with cgo and a C++ compiler, or use the device auto or reference, whose loops are slow and exact", noCgo)
+		}
+		return native.CPU(native.Options{Threads: threads}), nil
 	case "reference":
 		return reference.New(reference.Float32), nil
 	case "cuda":
@@ -59,6 +66,8 @@ func Open(name string, threads int) (bindings.Backend, error) {
 // Profile is that of a device of a name, which need not be there.
 func Profile(name string, threads int) (bindings.Profile, error) {
 	switch kind, _, _ := strings.Cut(name, ":"); kind {
+	case "cpu":
+		return native.CPU(native.Options{Threads: threads}).Profile(), nil
 	case "cuda":
 		return bindings.CUDAProfile(), nil
 	case "pjrt":
@@ -71,13 +80,12 @@ func Profile(name string, threads int) (bindings.Profile, error) {
 	return b.Profile(), nil
 }
 
-// cpu is the native backend, or, in a build without cgo, the reference.
-func cpu(threads int) (bindings.Backend, error) {
-	if !native.Compiled {
-		return reference.New(reference.Float32), nil
-	}
-	return native.CPU(native.Options{Threads: threads}), nil
-}
+// Native reports whether this build has native devices: whether it was made with
+// cgo.
+const Native = native.Compiled
+
+// noCgo is why a native device is not there.
+const noCgo = "this build has no native code (CGO_ENABLED=0)"
 
 // Entry is a device that is there, or one that is not and why.
 type Entry struct {
@@ -106,7 +114,7 @@ func List() []Entry {
 	if native.Compiled {
 		all = append(all, entry("cpu", native.CPU(native.Options{})))
 	} else {
-		all = append(all, Entry{Name: "cpu", Missing: "this build has no native code (CGO_ENABLED=0)"})
+		all = append(all, Entry{Name: "cpu", Missing: noCgo})
 	}
 	n, err := native.CUDADevices()
 	if err != nil {

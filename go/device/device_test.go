@@ -10,16 +10,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/graftlm/graft/bindings/native"
 	"github.com/graftlm/graft/bindings/pjrt"
 	"github.com/graftlm/graft/go/failure"
 )
 
 func TestNames(t *testing.T) {
-	for name, want := range map[string]string{"cpu": "cpu", "reference": "reference"} {
-		b, err := Open(name, 1)
+	for _, name := range []string{"cpu", "reference"} {
+		p, err := Profile(name, 1)
 		require.NoError(t, err)
-		if name == "reference" || pjrt.Compiled {
-			assert.Equal(t, want, b.Profile().Name)
+		assert.Equal(t, name, p.Name)
+		if name == "reference" || native.Compiled {
+			b, err := Open(name, 1)
+			require.NoError(t, err)
+			assert.Equal(t, name, b.Profile().Name)
 		}
 	}
 	for name, text := range map[string]string{
@@ -39,6 +43,24 @@ func TestNames(t *testing.T) {
 		p, err := Profile(name, 1)
 		require.NoError(t, err, "a plan needs no device")
 		assert.Equal(t, want, p.Name)
+	}
+}
+
+// TestWithoutCgo: a native device that is asked for is refused, and none asked
+// for is the reference.
+func TestWithoutCgo(t *testing.T) {
+	if native.Compiled {
+		t.Skip("this build has native code; make check runs this without")
+	}
+	for _, name := range []string{"cpu", "cuda:0"} {
+		_, err := Open(name, 1)
+		assert.Equal(t, 69, failure.Code(err), "%s: %v", name, err)
+		assert.ErrorContains(t, err, "cgo")
+	}
+	for _, name := range []string{"", "auto"} {
+		b, err := Open(name, 1)
+		require.NoError(t, err)
+		assert.Equal(t, "reference", b.Profile().Name)
 	}
 }
 

@@ -145,13 +145,18 @@ type Survival struct {
 }
 
 // MergeNF4 is Merge with the matrices of linear layers quantised again.
-func MergeNF4(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32, double bool, dir string) (s Survival, err error) {
+func MergeNF4(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32, double bool, dir string, tell Progress) (s Survival, err error) {
 	tensors, err := merged(ctx, on, base, m, values)
 	if err != nil {
 		return s, err
 	}
 	linear := linearNames(m)
+	total, err := bytesOf(tensors)
+	if err != nil {
+		return s, err
+	}
 	var parts []safetensors.Tensor
+	var done int64 // of the first half of the work, which measures
 	var dot, update, off, size float64
 	compute := ""
 	for _, t := range tensors {
@@ -203,11 +208,18 @@ func MergeNF4(ctx context.Context, on *Arithmetic, base Base, m *model.Model, va
 			update += float64(d) * float64(d)
 			off += (left - float64(d)) * (left - float64(d))
 		}
+		if done += int64(len(raw)); tell != nil {
+			tell(done, 2*total)
+		}
 	}
 	if update > 0 {
 		s = Survival{Kept: dot / update, Error: math.Sqrt(off / update), Size: math.Sqrt(update / size)}
 	}
-	return s, write(base, parts, dir, func(c *hub.Object) error {
+	var writing Progress
+	if tell != nil {
+		writing = func(done, of int64) { tell(total+int64(float64(total)*float64(done)/float64(of)), 2*total) }
+	}
+	return s, write(base, parts, dir, writing, func(c *hub.Object) error {
 		return c.Set(bnb.ConfigKey, bnb.Config(double, compute))
 	})
 }

@@ -35,11 +35,17 @@ type Speaker struct {
 }
 
 // Compare measures the drift from adapted to merged on samples of tokens, all of
-// one length. base is adapted without its adapter.
-func Compare(ctx context.Context, b bindings.Backend, adapted, base, merged Speaker, samples [][]int32) (d Drift, err error) {
+// one length. base is adapted without its adapter. tell is told of each sample and
+// model; it may be nil.
+func Compare(ctx context.Context, b bindings.Backend, adapted, base, merged Speaker, samples [][]int32, tell func(done, total int64)) (d Drift, err error) {
 	var logits [3][][]float32
+	done := int64(0)
 	for i, s := range []Speaker{adapted, base, merged} {
-		if logits[i], err = s.logits(ctx, b, samples); err != nil {
+		if logits[i], err = s.logits(ctx, b, samples, func() {
+			if done++; tell != nil {
+				tell(done, int64(len(logits)*len(samples)))
+			}
+		}); err != nil {
 			return d, err
 		}
 	}
@@ -95,7 +101,7 @@ func likeliest(z []float32) (best int) {
 }
 
 // logits are those of every token of each sample, [tokens·V].
-func (s Speaker) logits(ctx context.Context, b bindings.Backend, samples [][]int32) (all [][]float32, err error) {
+func (s Speaker) logits(ctx context.Context, b bindings.Backend, samples [][]int32, told func()) (all [][]float32, err error) {
 	types, tokens := nn.Float32, len(samples[0])
 	bucket := nn.Bucket{Tokens: tokens, Sequences: 1}
 	type place struct {
@@ -181,6 +187,7 @@ func (s Speaker) logits(ctx context.Context, b bindings.Backend, samples [][]int
 			return nil, err
 		}
 		all = append(all, z)
+		told()
 	}
 	return all, nil
 }

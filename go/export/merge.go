@@ -31,12 +31,12 @@ type Base interface {
 // byte, into a new directory. values are those of the adapters by parameter
 // name. The sum is made in float32 and rounded once to the type of the base, as
 // PEFT's merge_and_unload does.
-func Merge(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32, dir string) error {
+func Merge(ctx context.Context, on *Arithmetic, base Base, m *model.Model, values map[string][]float32, dir string, tell Progress) error {
 	tensors, err := merged(ctx, on, base, m, values)
 	if err != nil {
 		return err
 	}
-	return write(base, tensors, dir, nil)
+	return write(base, tensors, dir, tell, nil)
 }
 
 // merged are the tensors of a base with an adapter merged into them.

@@ -23,7 +23,7 @@ var torchNames = map[safetensors.DType]string{"F32": "float32", "BF16": "bfloat1
 // bitsandbytes lays them out, into a new directory that transformers loads.
 // Everything else is copied byte for byte, but for quantization_config in
 // config.json. double quantises the scales in turn. No matrix exists whole.
-func Quantize(ctx context.Context, on *Arithmetic, base *hub.Model, m *model.Model, double bool, dir string) error {
+func Quantize(ctx context.Context, on *Arithmetic, base *hub.Model, m *model.Model, double bool, dir string, tell Progress) error {
 	for _, l := range m.Linears() {
 		if l.In()%bindings.NF4Block != 0 {
 			return failure.Data("%s has %d inputs; nf4 needs a multiple of %d", l.Name, l.In(), bindings.NF4Block)
@@ -56,7 +56,7 @@ func Quantize(ctx context.Context, on *Arithmetic, base *hub.Model, m *model.Mod
 		}
 		tensors = append(tensors, parts...)
 	}
-	return write(base, tensors, dir, func(c *hub.Object) error {
+	return write(base, tensors, dir, tell, func(c *hub.Object) error {
 		return c.Set(bnb.ConfigKey, bnb.Config(double, compute))
 	})
 }
@@ -77,7 +77,11 @@ func verbatim(ctx context.Context, base *hub.Model, info safetensors.Info) safet
 
 // write makes a model directory of tensors and the base's other files, with a
 // config.json that change has been at; change may be nil.
-func write(base Base, tensors []safetensors.Tensor, dir string, change func(*hub.Object) error) error {
+func write(base Base, tensors []safetensors.Tensor, dir string, tell Progress, change func(*hub.Object) error) error {
+	tensors, err := tell.of(tensors)
+	if err != nil {
+		return err
+	}
 	return atomicfs.WriteDir(dir, func(d *atomicfs.Dir) error {
 		if err := base.Copy(d, "config.json"); err != nil {
 			return err

@@ -196,6 +196,9 @@ func (g *Generator) take(i int, id int32, p Params, onToken func(int, int32) boo
 	}
 	if s.Reason != "" {
 		g.slots[i].seq = nil
+		if p.Done != nil {
+			p.Done(s.index, *s.Completion)
+		}
 		return nil
 	}
 	s.Reason, s.pending = Cancelled, []int32{id}

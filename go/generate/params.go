@@ -29,6 +29,9 @@ type Params struct {
 	// with the same tokens. Without it every call computes the same things in
 	// the same order, and the same call gives the same bits.
 	Reuse bool
+	// Done is given each answer when it is complete, with the number of its
+	// prompt; it may be nil. Text.Each does so with text.
+	Done func(prompt int, c Completion)
 }
 
 // Mix has a weight for each adapter of Options.Adapters, 0 for one that does

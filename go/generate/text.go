@@ -27,48 +27,66 @@ type TextCompletion struct {
 // never with a part of a stop string, and may be nil; the pieces of a prompt
 // add up to its Text.
 func (t Text) Generate(ctx context.Context, prompts [][]int32, p Params, stop []string, onText func(prompt int, text string)) ([]TextCompletion, error) {
+	return t.Each(ctx, prompts, p, stop, onText, nil)
+}
+
+// Each is Generate that gives each answer as soon as it is complete, with the
+// number of its prompt, while others are still being drawn; onDone may be nil.
+func (t Text) Each(ctx context.Context, prompts [][]int32, p Params, stop []string, onText func(prompt int, text string), onDone func(prompt int, c TextCompletion)) ([]TextCompletion, error) {
 	readers := make([]reader, len(prompts))
 	for i := range readers {
-		readers[i] = reader{stream: t.Tokenizer.Stream(true), stop: stopper{strings: stop}}
+		readers[i] = reader{stream: t.Tokenizer.Stream(true), stop: stopper{strings: stop}, emit: func(text string) {
+			if text != "" && onText != nil {
+				onText(i, text)
+			}
+		}}
 	}
-	emit := func(i int, text string) {
-		if text == "" {
-			return
-		}
-		readers[i].text.WriteString(text)
-		if onText != nil {
-			onText(i, text)
-		}
+	if onDone != nil {
+		p.Done = func(i int, c Completion) { onDone(i, readers[i].finish(c)) }
 	}
 	done, err := t.Generator.Generate(ctx, prompts, p, func(i int, id int32) bool {
-		text, stopped := readers[i].stop.push(readers[i].stream.Push(id))
-		emit(i, text)
-		return !stopped
+		r := &readers[i]
+		return !r.push(r.stream.Push(id))
 	})
 	out := make([]TextCompletion, len(done))
 	for i, c := range done {
-		r := &readers[i]
-		if c.Reason != Halted {
-			text, stopped := r.stop.push(r.stream.Flush())
-			emit(i, text)
-			if !stopped {
-				emit(i, r.stop.held)
-			} else {
-				c.Reason = Stop
-			}
-		} else {
-			c.Reason = Stop // only a stop string halts
-		}
-		out[i] = TextCompletion{c, r.text.String()}
+		out[i] = readers[i].finish(c)
 	}
 	return out, err
 }
 
 // reader is the text of one prompt's answer.
 type reader struct {
-	stream *tokenizer.Stream
-	stop   stopper
-	text   strings.Builder
+	stream  *tokenizer.Stream
+	stop    stopper
+	text    strings.Builder
+	emit    func(text string)
+	stopped bool // by a stop string
+	ended   bool
+}
+
+// push takes a piece of text and reports whether it completes a stop string.
+func (r *reader) push(piece string) bool {
+	text, stopped := r.stop.push(piece)
+	r.write(text)
+	r.stopped = stopped
+	return stopped
+}
+
+func (r *reader) write(text string) {
+	r.text.WriteString(text)
+	r.emit(text)
+}
+
+// finish takes what was held back, once.
+func (r *reader) finish(c Completion) TextCompletion {
+	if !r.ended && !r.stopped && !r.push(r.stream.Flush()) {
+		r.write(r.stop.held)
+	}
+	if r.ended = true; r.stopped { // only a stop string halts
+		c.Reason = Stop
+	}
+	return TextCompletion{c, r.text.String()}
 }
 
 // stopper looks for stop strings in text that comes in pieces.

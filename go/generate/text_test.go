@@ -76,6 +76,30 @@ func TestTextStreams(t *testing.T) {
 	}
 }
 
+// TestEach: an answer comes when it is complete, whole, before the next prompt of
+// its place is read.
+func TestEach(t *testing.T) {
+	x := openText(t, Options{MaxTokens: 100, Sequences: 1})
+	in := [][]int32{encode(t, x.Tokenizer, "the question"), encode(t, x.Tokenizer, "größer als 東京"), encode(t, x.Tokenizer, "here")}
+	p := Params{MaxNewTokens: 30, Temperature: 1, Seed: 5}
+	var events []int
+	streamed, early := make([]string, len(in)), []TextCompletion{}
+	all, err := x.Each(context.Background(), in, p, []string{"e"}, func(i int, text string) {
+		events = append(events, i)
+		streamed[i] += text
+	}, func(i int, c TextCompletion) {
+		assert.Equal(t, len(early), i)
+		assert.Equal(t, streamed[i], c.Text)
+		assert.NotContains(t, events, i+1, "the next has not begun")
+		early = append(early, c)
+	})
+	require.NoError(t, err)
+	assert.Equal(t, all, early)
+	want, err := x.Generate(context.Background(), in, p, []string{"e"}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, want, all)
+}
+
 // However text is cut into pieces, what a stopper lets through is what stands
 // before the stop string, and it holds back no more than may be its beginning.
 func TestStopper(t *testing.T) {

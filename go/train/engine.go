@@ -19,6 +19,7 @@ import (
 // launches, and downloads one report a step.
 type Engine struct {
 	*plan.Placed
+	Tell     func(done, total int64) // of the micro-batches of an evaluation; may be nil
 	dev      bindings.Device
 	planned  bindings.Plan
 	programs plan.Programs[program]
@@ -149,7 +150,7 @@ func (e *Engine) EvaluateBy(ctx context.Context, measure method.Measure, batches
 	if err := e.launch("clear loss", nn.Bucket{}, e.Placed.ClearLoss); err != nil {
 		return Report{}, err
 	}
-	for _, b := range batches {
+	for i, b := range batches {
 		if err := ctx.Err(); err != nil {
 			return Report{}, err
 		}
@@ -159,6 +160,9 @@ func (e *Engine) EvaluateBy(ctx context.Context, measure method.Measure, batches
 		}
 		if err := e.launch("loss", bucket, e.Placed.Loss(bucket)); err != nil {
 			return Report{}, err
+		}
+		if e.Tell != nil {
+			e.Tell(int64(i+1), int64(len(batches)))
 		}
 		if measure == nil {
 			continue

@@ -72,7 +72,7 @@ func TestBadInput(t *testing.T) {
 		{"prompt longer than the context", nil, []string{"generate", "base", "--prompt", strings.Repeat("What is 3 and 4? ", 40)}, 65, `prompt 1 has \d+ tokens, which leaves no room for an answer in a context of 128`},
 		{"soft prompt longer than the context", set("run.yaml", strings.Replace(strings.Replace(runFile, "{type: lora, r: 4, lora_alpha: 8}", "{type: prompt, num_virtual_tokens: 64}", 1), "96", "80", 1)), train(), 78, `64 virtual tokens and data.max_seq_length 80 are beyond max_position_embeddings 128 of base`},
 		{"label never seen in training", func(t *testing.T, dir string) {
-			set("run.yaml", "device: cpu\nmodel: {path: base}\nmethod: {type: head}\ndata: {train: seen.jsonl, eval: unseen.jsonl}\ntrain: {output_dir: out}\n")(t, dir)
+			set("run.yaml", "device: "+processor+"\nmodel: {path: base}\nmethod: {type: head}\ndata: {train: seen.jsonl, eval: unseen.jsonl}\ntrain: {output_dir: out}\n")(t, dir)
 			set("seen.jsonl", `{"text": "a", "label": "x"}`+"\n"+`{"text": "b", "label": "y"}`+"\n")(t, dir)
 			set("unseen.jsonl", `{"text": "a", "label": "x"}`+"\n"+`{"text": "b", "label": "z"}`+"\n")(t, dir)
 		}, train(), 65, `unseen.jsonl:2.*"z"`},

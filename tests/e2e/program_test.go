@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/export"
 	"github.com/stretchr/testify/require"
 )
@@ -88,7 +89,10 @@ const llama = `{
   "tie_word_embeddings": false, "torch_dtype": "float32", "eos_token_id": 0, "bos_token_id": 0
 }`
 
-const runFile = `device: cpu
+// processor is the native CPU, or, in a build without cgo, the loops in Go.
+var processor = map[bool]string{true: "cpu", false: "reference"}[device.Native]
+
+var runFile = "device: " + processor + `
 model: {path: base}
 method: {type: lora, r: 4, lora_alpha: 8}
 data: {train: train.jsonl, max_seq_length: 96, val_set_size: 4}

@@ -109,7 +109,7 @@ func TestMerge(t *testing.T) {
 			values, err := adapted.Load(f.adapter(name, "final"), m)
 			require.NoError(t, err)
 			dir := filepath.Join(t.TempDir(), "merged")
-			require.NoError(t, export.Merge(context.Background(), nil, base, m, values, dir))
+			require.NoError(t, export.Merge(context.Background(), nil, base, m, values, dir, nil))
 
 			before, err := method.ReadTensors(filepath.Join(f.dir, "model.safetensors"))
 			require.NoError(t, err)

@@ -198,7 +198,7 @@ func TestTransformersLoads(t *testing.T) {
 				values, err := how.Load(f.adapter(name, "final"), m)
 				require.NoError(t, err)
 				dir := filepath.Join(t.TempDir(), "merged")
-				require.NoError(t, export.Merge(context.Background(), nil, f.checkpoint(t), m, values, dir))
+				require.NoError(t, export.Merge(context.Background(), nil, f.checkpoint(t), m, values, dir, nil))
 				loads(t, f, dir)
 			})
 		}
@@ -211,7 +211,7 @@ func TestBitsandbytesLoads(t *testing.T) {
 	needsPython(t)
 	f := read(t, "qlora")
 	ahead := filepath.Join(t.TempDir(), "nf4")
-	require.NoError(t, export.Quantize(context.Background(), nil, f.checkpoint(t), model.New(f.config(t)), true, ahead))
+	require.NoError(t, export.Quantize(context.Background(), nil, f.checkpoint(t), model.New(f.config(t)), true, ahead, nil))
 	h, err := hub.Open(ahead)
 	require.NoError(t, err)
 	defer h.Close()

@@ -26,7 +26,7 @@ func TestQuantizedCheckpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := read(t, "qlora")
 			dir := filepath.Join(t.TempDir(), name)
-			require.NoError(t, export.Quantize(context.Background(), nil, f.checkpoint(t), model.New(f.config(t)), double, dir))
+			require.NoError(t, export.Quantize(context.Background(), nil, f.checkpoint(t), model.New(f.config(t)), double, dir, nil))
 			file := func(dir string) []byte {
 				raw, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 				require.NoError(t, err)

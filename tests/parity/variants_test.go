@@ -159,7 +159,7 @@ func TestVariantMerge(t *testing.T) {
 		values, err := c.Load(f.adapter(name, "final"), m)
 		require.NoError(t, err)
 		dir := filepath.Join(t.TempDir(), "merged")
-		require.NoError(t, export.Merge(context.Background(), nil, f.checkpoint(t), m, values, dir))
+		require.NoError(t, export.Merge(context.Background(), nil, f.checkpoint(t), m, values, dir, nil))
 		after, err := method.ReadTensors(filepath.Join(dir, "model.safetensors"))
 		require.NoError(t, err)
 		for n, want := range f.tensors {

@@ -81,7 +81,7 @@ func (Config) Output() string { return method.Adapter }
 
 // Facts are the settings that decide what the adapter does.
 func (c Config) Facts() []method.Fact {
-	return []method.Fact{{Name: "tokens", Value: c.Tokens}, {Name: "base", Value: c.BaseModel}}
+	return []method.Fact{{Name: "num_virtual_tokens", Value: c.Tokens}, {Name: "base", Value: c.BaseModel}}
 }
 
 // keyOf and valueOf are the parameters of a layer.

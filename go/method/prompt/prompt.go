@@ -95,7 +95,7 @@ func (Config) Output() string { return method.Adapter }
 
 // Facts are the settings that decide what the adapter does.
 func (c Config) Facts() []method.Fact {
-	return []method.Fact{{Name: "tokens", Value: c.Tokens}, {Name: "base", Value: c.BaseModel}}
+	return []method.Fact{{Name: "num_virtual_tokens", Value: c.Tokens}, {Name: "base", Value: c.BaseModel}}
 }
 
 // Attach puts the vectors before every sequence.

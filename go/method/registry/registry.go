@@ -45,6 +45,16 @@ func New(c config.Method, b method.Base) (method.Method, error) {
 	return kinds[i].New(c, b)
 }
 
+// Marked reports whether a directory has a file that the adapter of some method
+// is told by.
+func Marked(dir string) bool {
+	there := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	return there(method.ConfigFile) || slices.ContainsFunc(kinds, func(k method.Kind) bool { return k.File != "" && there(k.File) })
+}
+
 // Read gives the method of an adapter directory, with its settings.
 func Read(dir string) (method.Method, error) {
 	for _, k := range kinds {
