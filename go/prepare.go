@@ -215,10 +215,8 @@ func (r *Run) build() (err error) {
 		return err
 	}
 	if r.extraction == nil {
-		if !r.Base.Described() {
-			if err := r.Model.Check(r.Base.Files); err != nil {
-				return err
-			}
+		if err := r.Base.check(r.Model); err != nil {
+			return err
 		}
 		if err := r.Model.Quantize(r.Base.Files, model.Quantization(c.Model.Quant), c.Model.Double); err != nil {
 			return err
