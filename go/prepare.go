@@ -73,6 +73,7 @@ type Run struct {
 	adapters   adapterSet           // of Options.Adapters
 	identity   map[string]string
 	options    Options
+	comparison bool // its directory is a comparison's to replace
 }
 
 // Prepare reads the data, checks it, builds the model and plans its memory. It

@@ -34,6 +34,12 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 		return train.Result{}, err
 	}
 	defer unlock()
+	return r.train(ctx, resume, on)
+}
+
+// train is Train in a directory that is held.
+func (r *Run) train(ctx context.Context, resume bool, on func(train.Event)) (train.Result, error) {
+	dir := r.Config.Train.OutputDir
 	if err := r.describe(dir); err != nil {
 		return train.Result{}, err
 	}
@@ -99,9 +105,10 @@ func (r *Run) describe(dir string) error {
 	}
 	for name, v := range map[string]any{
 		"plan.json": r.Plan,
-		"run.json": map[string]any{
+		runFile: map[string]any{
 			"identity": r.identity, "device": r.Backend.Info(), "data": r.Data, "steps": r.Loader.Steps(),
 			"base": r.Base.Dir, "parameters": r.BaseLen(), "trainable": r.Model.Params.TrainableLen(),
+			"comparison": r.comparison,
 		},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
@@ -115,9 +122,15 @@ func (r *Run) describe(dir string) error {
 	return nil
 }
 
+// Files of a run directory that more than one place knows.
+const (
+	runFile  = "run.json"
+	lockFile = ".lock"
+)
+
 // lock refuses a second run in the same directory.
 func lock(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, failure.IO("%w", err)
 	}
