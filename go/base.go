@@ -37,6 +37,14 @@ func describeBase(dir, dtype string) (*Base, error) { return openBase(hub.Descri
 // config.json to plan with.
 func (b *Base) Described() bool { return len(b.Files.Names()) == 0 }
 
+// check holds a model to the weights of the base, if they are there.
+func (b *Base) check(m *model.Model) error {
+	if b.Described() {
+		return nil
+	}
+	return m.Check(b.Files)
+}
+
 func openBase(open func(string) (*hub.Model, error), dir, dtype string) (*Base, error) {
 	files, err := open(dir)
 	if err != nil {

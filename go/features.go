@@ -44,7 +44,7 @@ func (r *Run) prepareFeatures(how method.Extracting) (method.Method, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Check(r.Base.Files); err != nil {
+	if err := r.Base.check(m); err != nil {
 		return nil, err
 	}
 	if err := m.Quantize(r.Base.Files, model.Quantization(r.Config.Model.Quant), r.Config.Model.Double); err != nil {

@@ -8,9 +8,6 @@ import (
 	"github.com/graftlm/graft/go/method"
 )
 
-// resolvedFile is the run file that a run writes of itself.
-const resolvedFile = "config.resolved.yaml"
-
 // Finished gives the run file of a run directory, or of the adapter in it, and
 // the setting that takes what the run wrote in place of what it began with. Any
 // other path is a run file itself. Paths in the file are as they were given, from

@@ -2,11 +2,9 @@ package graft
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/graftlm/graft/bindings"
@@ -28,6 +26,14 @@ func (r *Run) Compiled() ([]bindings.Compiled, error) { return r.Job.Compile(r.B
 // Shape is a micro-batch to be planned: rows of that many tokens, all of them
 // targets.
 type Shape struct{ MicroBatch, Sequence int }
+
+func (s Shape) buckets(m *model.Model) []nn.Bucket {
+	b := nn.Bucket{Tokens: s.MicroBatch * (s.Sequence + m.Row.Virtual), Sequences: s.MicroBatch, Targets: s.MicroBatch * s.Sequence}
+	if m.Outputs > 0 {
+		b.Targets = s.MicroBatch
+	}
+	return []nn.Bucket{b}
+}
 
 // Alternative is one method of fine-tuning, planned for a model that need not
 // be there. The bytes are those that a run of it would reserve.
@@ -51,60 +57,57 @@ type Alternative struct {
 // PlanMethod plans one method for a config.json. limit is the memory in bytes
 // for the largest batch and sequence; 0: not asked.
 func PlanMethod(c model.Config, settings *config.Config, p bindings.Profile, s Shape, limit int64) (Alternative, error) {
-	a := Alternative{Method: settings.Method.Type}
+	a := Alternative{Method: settings.Alternative()}
 	types := typesOf(settings.Model.DType, c)
-	count := func(s Shape) (plan.Plan, *model.Model, error) {
-		how, err := registry.New(settings.Method, method.Base{Dir: "base"})
-		if err != nil {
-			return plan.Plan{}, nil, err
+	var m *model.Model
+	var how method.Method
+	count := func(s Shape) (_ plan.Plan, err error) {
+		if how, err = registry.New(settings.Method, method.Base{Dir: "base"}); err != nil {
+			return plan.Plan{}, err
 		}
 		if l, ok := how.(method.Labelled); ok && len(l.Wanted().Names) == 0 { // the records would say; a class is few bytes
 			how = l.For(data.Labels{Task: data.SingleLabel, Names: []string{"no", "yes"}})
 		}
-		m := model.New(c)
+		m = model.New(c)
 		if err := how.Attach(m, uint64(settings.Train.Seed)); err != nil {
-			return plan.Plan{}, nil, err
+			return plan.Plan{}, err
 		}
 		if err := m.Quantize(nowhere{}, model.Quantization(settings.Model.Quant), settings.Model.Double); err != nil {
-			return plan.Plan{}, nil, err
+			return plan.Plan{}, err
 		}
 		m.Params.EightBit = settings.Optim.State == "8bit"
-		b := nn.Bucket{Tokens: s.MicroBatch * (s.Sequence + m.Row.Virtual), Sequences: s.MicroBatch, Targets: s.MicroBatch * s.Sequence}
-		if m.Outputs > 0 {
-			b.Targets = s.MicroBatch
-		}
-		job := plan.Job{Model: m, Types: types, Profile: p, Train: []nn.Bucket{b}, Longest: s.Sequence + m.Row.Virtual, Hyper: nn.Hyper{MaxGradNorm: 1}}
+		job := plan.Job{Model: m, Types: types, Profile: p, Train: s.buckets(m), Longest: s.Sequence + m.Row.Virtual, Hyper: nn.Hyper{MaxGradNorm: 1}}
 		if err := job.Checkpoint(plan.Checkpointing(settings.Memory.Checkpointing), limit); err != nil {
-			return plan.Plan{}, nil, err
+			return plan.Plan{}, err
 		}
-		counted, err := job.Count()
-		return counted, m, err
+		return job.Count()
 	}
-	first, m, err := count(s)
+	first, err := count(s)
 	if err != nil {
 		return a, err
 	}
 	a.Parts, a.Total, a.Trainable = first.Parts, first.Bytes.Total(), m.Params.TrainableLen()
-	a.Share, a.FileBytes = float64(a.Trainable)/float64(m.BaseLen()), 4*int64(written(m))
+	a.Share, a.FileBytes = float64(a.Trainable)/float64(m.BaseLen()), 4*int64(written(how, m))
 	a.FLOPs = first.FLOPs / float64(s.MicroBatch*s.Sequence)
 	a.Streamed = a.Total - streamable(m) + 2*streamable(m)/int64(max(c.Layers, 2))
 	if limit <= 0 {
 		return a, nil
 	}
-	fits := func(s Shape) bool {
-		p, _, err := count(s)
-		return err == nil && p.Bytes.Total() <= limit
-	}
-	a.LargestBatch = largest(1<<16, func(n int) bool { return fits(Shape{n, s.Sequence}) })
-	a.LargestSequence = largest(c.MaxPositions-m.Virtual(), func(n int) bool { return fits(Shape{1, n}) })
+	x := room(limit, s.Sequence, c.MaxPositions-m.Virtual(), count)
+	a.LargestBatch, a.LargestSequence = x.LargestBatch, x.LargestSequence
 	return a, nil
 }
 
+// FileBytes is the size of what the run writes for its task, in float32.
+func (r *Run) FileBytes() int64 { return 4 * int64(written(r.Method, r.Model)) }
+
 // written is the number of values in what a method writes: of virtual tokens
-// themselves, also where a network computes them.
-func written(m *model.Model) int {
+// themselves, also where a network computes them; of a model the frozen ones too.
+func written(how method.Method, m *model.Model) int {
 	c := m.Config
 	switch {
+	case how.Output() == method.Model:
+		return m.BaseLen()
 	case m.Row.Virtual > 0:
 		return m.Row.Virtual * c.Hidden
 	case m.Prefix() > 0:
@@ -123,69 +126,6 @@ func streamable(m *model.Model) (n int64) {
 		}
 	}
 	return n
-}
-
-// largest is the largest n up to most that holds, for a condition that large
-// ones break; 0 if 1 breaks it.
-func largest(most int, holds func(int) bool) int {
-	low, high := 0, 1
-	for high <= most && holds(high) {
-		low, high = high, 2*high
-	}
-	high = min(high, most+1)
-	for high-low > 1 {
-		if middle := (low + high) / 2; holds(middle) {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return low
-}
-
-// Advice says which of the alternatives to choose, and why, from their numbers
-// alone. records is the size of the training data, 0 if it is not known.
-func Advice(all []Alternative, limit int64, records int) string {
-	find := func(name string) *Alternative {
-		if i := slices.IndexFunc(all, func(a Alternative) bool { return a.Method == name }); i >= 0 {
-			return &all[i]
-		}
-		return nil
-	}
-	fits := func(a *Alternative) bool { return a != nil && (limit <= 0 || a.Total <= limit) }
-	full, lora, qlora := find("full"), find("lora"), find("qlora")
-	gib := func(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
-	switch {
-	case fits(full) && records >= 50_000:
-		return fmt.Sprintf("full: it fits in %s, and %d records are enough to move every weight; lora needs %.0f %% of the memory if that matters more", gib(full.Total), records, 100*ratio(lora, full))
-	case fits(lora):
-		why := "it learns nearly what full fine-tuning does and writes a small file"
-		if full != nil && limit > 0 && full.Total > limit {
-			why = fmt.Sprintf("full would need %s, which is more than there is", gib(full.Total))
-		} else if records > 0 {
-			why = fmt.Sprintf("%d records are few enough that training every weight would mostly overfit", records)
-		}
-		return fmt.Sprintf("lora: it fits in %s; %s", gib(lora.Total), why)
-	case fits(qlora):
-		return fmt.Sprintf("qlora: it fits in %s; the base in 16 bits does not", gib(qlora.Total))
-	}
-	for i := range all {
-		if fits(&all[i]) {
-			return fmt.Sprintf("%s: of the methods compared it is the one that fits, in %s", all[i].Method, gib(all[i].Total))
-		}
-	}
-	if len(all) == 0 {
-		return "nothing was compared"
-	}
-	least := slices.MinFunc(all, func(a, b Alternative) int { return int(min(max(a.Total-b.Total, -1), 1)) })
-	return fmt.Sprintf("none fits: the smallest, %s, needs %s; a smaller micro-batch, memory.checkpointing: auto or a smaller base needs less", least.Method, gib(least.Total))
-}
-
-func ratio(a, b *Alternative) float64 {
-	if a == nil || b == nil {
-		return 1
-	}
-	return float64(a.Total) / float64(b.Total)
 }
 
 // PlannedModel gives the config of a model directory, of a config.json, or of a

@@ -73,6 +73,7 @@ func TestAdviceFollowsItsNumbers(t *testing.T) {
 		assert.Regexp(t, "^"+starts, graft.Advice(all, gib<<30, 1000), "%d GiB", gib)
 	}
 	assert.Regexp(t, "^full: ", graft.Advice(all, 200<<30, 100_000))
+	assert.Contains(t, graft.Advice([]graft.Alternative{{Method: "lora", Total: 5 << 20}}, 0, 0), "it fits in 5.0 MiB")
 }
 
 // Every method is planned from a config.json alone, a head for two classes.

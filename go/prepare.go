@@ -77,6 +77,7 @@ type Run struct {
 	adapters   adapterSet           // of Options.Adapters
 	identity   map[string]string
 	options    Options
+	comparison bool // its directory is a comparison's to replace
 }
 
 // Prepare reads the data, checks it, builds the model and plans its memory. It
@@ -224,10 +225,8 @@ func (r *Run) build() (err error) {
 		return err
 	}
 	if r.extraction == nil {
-		if !r.Base.Described() {
-			if err := r.Model.Check(r.Base.Files); err != nil {
-				return err
-			}
+		if err := r.Base.check(r.Model); err != nil {
+			return err
 		}
 		if err := r.Model.Quantize(r.Base.Files, model.Quantization(c.Model.Quant), c.Model.Double); err != nil {
 			return err

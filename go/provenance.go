@@ -29,6 +29,7 @@ type provenance struct {
 	Total     int               `json:"parameters"`
 	Trainable int               `json:"trainable"`
 
+	Comparison   bool           `json:"comparison,omitempty"` // a comparison may replace it
 	Planned      bindings.Plan  `json:"planned_bytes"`
 	Used         *bindings.Plan `json:"used_bytes,omitempty"`
 	TokensPerSec float64        `json:"tokens_per_second,omitempty"`
@@ -44,11 +45,12 @@ func (r *Run) writeProvenance(dir string, ended *train.Result) error {
 		Identity: r.identity, Binary: binary, Versions: map[string]string{"graft": Version(), "go": runtime.Version()},
 		Device: r.Backend.Info(), Base: r.Base.Dir, Data: r.Data, Steps: r.Loader.Steps(),
 		Total: r.BaseLen(), Trainable: r.Model.Params.TrainableLen(), Planned: r.Plan.Bytes,
+		Comparison: r.comparison,
 	}
 	if ended != nil {
 		p.Used, p.TokensPerSec = &ended.Used, ended.TokensPerSec
 	}
-	return writeJSON(filepath.Join(dir, "run.json"), p)
+	return writeJSON(filepath.Join(dir, runFile), p)
 }
 
 // program is the SHA-256 of the executable that runs, read when it is first asked

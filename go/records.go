@@ -83,10 +83,7 @@ func readRecords(ctx context.Context, b *Base, c *config.Config, o Options, how 
 		return r, err
 	}
 	load := func(from []config.Source) (*data.Rows, data.Report, error) {
-		options.Sources = nil
-		for _, s := range from {
-			options.Sources = append(options.Sources, data.Source{Path: s.Path, Format: data.Form(s.Format), Weight: s.Weight})
-		}
+		options.Sources = sources(from)
 		rows, report, err := how(ctx, options)
 		if err == nil {
 			r.loaded = append(r.loaded, rows)
@@ -111,6 +108,14 @@ func readRecords(ctx context.Context, b *Base, c *config.Config, o Options, how 
 	}
 	r.Eval, r.EvalReport, err = load(c.Data.Eval)
 	return r, err
+}
+
+// sources are those of the data package.
+func sources(from []config.Source) (all []data.Source) {
+	for _, s := range from {
+		all = append(all, data.Source{Path: s.Path, Format: data.Form(s.Format), Weight: s.Weight})
+	}
+	return all
 }
 
 // options are those of the data package, without the sources.

@@ -49,6 +49,12 @@ func (r *Run) Train(ctx context.Context, resume bool, on func(train.Event)) (tra
 			return *done, nil
 		}
 	}
+	return r.train(ctx, resume, on)
+}
+
+// train is Train in a directory that is held.
+func (r *Run) train(ctx context.Context, resume bool, on func(train.Event)) (train.Result, error) {
+	dir := r.Config.Train.OutputDir
 	if err := r.describe(dir); err != nil {
 		return train.Result{}, err
 	}
@@ -155,9 +161,16 @@ func writeJSON(path string, v any) error {
 	return atomicfs.WriteFile(path, append(text, '\n'))
 }
 
+// Files of a run directory that more than one place knows.
+const (
+	resolvedFile = "config.resolved.yaml" // the run file that a run writes of itself
+	runFile      = "run.json"
+	lockFile     = ".lock"
+)
+
 // lock refuses a second run in the same directory.
 func lock(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, failure.IO("%w", err)
 	}

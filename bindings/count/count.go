@@ -30,11 +30,17 @@ var _ bindings.Ops = (*Device)(nil)
 type Device struct {
 	Calls map[string]int // by operation, named as in the C interface
 	Flops float64        // of matrix products and attention; the rest is bound by memory
+	// Logits is the scratch of LinearCrossEntropy, where the activations with it
+	// were the most.
+	Logits Held
 
 	mem     *bindings.Memory
 	written map[int32][]span // of activations, by serial
 	err     error
 }
+
+// Held is what a part of the activations took, and how high they stood then.
+type Held struct{ Bytes, Top int64 }
 
 // span is a range of bytes of an arena.
 type span struct{ from, to int64 }

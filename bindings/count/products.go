@@ -136,6 +136,11 @@ func (d *Device) LinearCrossEntropy(loss, dx, dw bindings.Tensor, a bindings.Cro
 	c.mayWrite("dx", dx, of(t), a.X.Rows(), h)
 	c.mayAdd("dw", dw, stat(t), v, h)
 	c.uses(a.Scratch)
+	if d.mem != nil && a.Scratch.Valid() {
+		if top := d.mem.InUse(bindings.Activations); top > d.Logits.Top {
+			d.Logits = Held{Bytes: bindings.Padded(a.Scratch.Bytes()), Top: top}
+		}
+	}
 	if a.LabelSmoothing < 0 || a.LabelSmoothing >= 1 || a.ZLoss < 0 {
 		c.fail("label smoothing %g is not in [0, 1), or z-loss %g below 0", a.LabelSmoothing, a.ZLoss)
 	}

@@ -12,7 +12,6 @@ import (
 
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/config"
-	"github.com/graftlm/graft/go/device"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/train"
 )
@@ -23,8 +22,9 @@ func compareCommand() *cli.Command {
 		Description: "graft compare run.yaml --set train.max_steps=100\n" +
 			"graft compare run.yaml --methods lora,prompt,full\n\n" +
 			"Each method trains in a directory of its own below train.output_dir; compare.html and compare.json are written there.\n" +
+			"What an earlier comparison left there is replaced, anything else refused. Records with labels are compared by heads.\n" +
 			"A method other than the file's own has its defaults, the learning rate included.",
-		Flags: runFlags(&cli.StringFlag{Name: "methods", Usage: "the `METHODS` to train; by default every one that makes text"}),
+		Flags: runFlags(&cli.StringFlag{Name: "methods", Usage: "the `METHODS` to train; by default the heads where records have labels, else every one that makes text"}),
 		Action: func(c *cli.Context) error {
 			path, err := oneArgument(c, "a run file")
 			if err != nil {
@@ -38,15 +38,16 @@ func compareCommand() *cli.Command {
 			if err := cfg.Require("train.output_dir"); err != nil {
 				return err
 			}
-			methods := slices.DeleteFunc(config.Methods(), func(m string) bool { return m == "head" })
-			if list := c.String("methods"); list != "" {
-				methods = strings.Split(list, ",")
+			methods, err := alternatives(c, "methods")
+			if err != nil {
+				return err
 			}
-			for _, m := range methods {
-				if !slices.Contains(config.Methods(), m) {
-					return failure.Usage("--methods %s: the methods are %s", m, strings.Join(config.Methods(), ", "))
+			if methods == nil {
+				if methods, err = graft.MethodsFor(c.Context, cfg); err != nil {
+					return err
 				}
 			}
+
 			load := func(method string) (*config.Config, error) { return config.LoadAs(path, method, sets) }
 			last := ""
 			all, err := graft.Compare(c.Context, cfg.Train.OutputDir, methods, load, graft.Options{Progress: newProgress(c)}, func(method string, e train.Event) {
@@ -67,37 +68,36 @@ func compareCommand() *cli.Command {
 			if c.Bool("json") {
 				return printJSON(all)
 			}
-			printCompared(all)
+			if err := graft.PrintComparison(os.Stdout, all); err != nil {
+				return err
+			}
 			fmt.Printf("\nwritten  %s\n", filepath.Join(cfg.Train.OutputDir, "compare.html"))
 			return nil
 		},
 	}
 }
 
-func printCompared(all []graft.Compared) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "method\ttrained\tshare\tlearning rate\tplanned\tused\tseconds\ttokens/s\tfile\tloss before\tafter\t")
-	for _, c := range all {
-		if c.Refused != "" {
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%s\t%.3g %%\t%.0e\t%s\t%s\t%.1f\t%.0f\t%s\t%.4f\t%.4f\t\n", c.Method, count(c.Trainable), 100*c.Share, c.LearningRate,
-			size(c.PlannedBytes), size(c.UsedBytes), c.Seconds, c.TokensPerSec, size(c.FileBytes), c.EvalBefore, c.EvalAfter)
+// alternatives are the methods that a flag lists; nil for none.
+func alternatives(c *cli.Context, flag string) (list []string, err error) {
+	switch text := c.String(flag); text {
+	case "":
+		return nil, nil
+	case "all":
+		return config.Alternatives(), nil
+	default:
+		list = strings.Split(text, ",")
 	}
-	w.Flush()
-	fmt.Println()
-	for _, c := range all {
-		if c.Refused != "" {
-			fmt.Printf("%-7s not trained: %s\n", c.Method, c.Refused)
-		} else {
-			fmt.Printf("%-7s %s\n", c.Method, c.Advice)
+	for _, m := range list {
+		if !slices.Contains(config.Alternatives(), m) {
+			return nil, failure.Usage("--%s %s: the methods are %s", flag, m, strings.Join(config.Alternatives(), ", "))
 		}
 	}
+	return list, nil
 }
 
 // planComparison plans methods beside each other, from a config.json alone.
 func planComparison(c *cli.Context) error {
-	cfg, err := comparedConfig(c)
+	cfg, load, err := comparedConfig(c)
 	if err != nil {
 		return err
 	}
@@ -105,25 +105,29 @@ func planComparison(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	profile, err := device.Profile(cfg.Device, cfg.Threads)
+	profile, limit, err := graft.Machine(cfg)
 	if err != nil {
 		return err
 	}
-	methods := []string{cfg.Method.Type}
-	if list := c.String("compare"); list == "all" {
-		methods = config.Methods()
-	} else if list != "" {
-		methods = strings.Split(list, ",")
+	records := c.Int("records")
+	if !c.IsSet("records") {
+		if records, err = graft.CountRecords(c.Context, cfg); err != nil {
+			return err
+		}
+	}
+	methods, err := alternatives(c, "compare")
+	if err != nil {
+		return err
+	}
+	if methods == nil {
+		methods = []string{cfg.Alternative()}
 	}
 	rows := graft.Shape{MicroBatch: cfg.Train.MicroBatch, Sequence: min(cfg.Data.MaxSeqLength, shape.MaxPositions)}
-	limit := int64(cfg.Memory.Limit)
 	var all []graft.Alternative
 	for _, name := range methods {
-		own := cfg
-		if name != cfg.Method.Type {
-			if own, err = otherMethod(cfg, name); err != nil {
-				return err
-			}
+		own, err := load(name)
+		if err != nil {
+			return err
 		}
 		a, err := graft.PlanMethod(shape, own, profile, rows, limit)
 		if err != nil {
@@ -131,19 +135,27 @@ func planComparison(c *cli.Context) error {
 		}
 		all = append(all, a)
 	}
-	advice := graft.Advice(all, limit, c.Int("records"))
+	advice := graft.Advice(all, limit, records)
 	if c.Bool("json") {
 		return printJSON(map[string]any{"model": cfg.Model.Path, "device": profile.Name, "micro_batch_size": rows.MicroBatch,
-			"sequence": rows.Sequence, "memory": limit, "methods": all, "advice": advice})
+			"sequence": rows.Sequence, "memory": limit, "records": records, "methods": all, "advice": advice})
 	}
-	fmt.Printf("%s on %s, micro-batches of %d x %d tokens\n\n", cfg.Model.Path, profile.Name, rows.MicroBatch, rows.Sequence)
+	fmt.Printf("%s on %s, micro-batches of %d x %d tokens", cfg.Model.Path, profile.Name, rows.MicroBatch, rows.Sequence)
+	if records > 0 {
+		fmt.Printf(", %d records", records)
+	}
+	if limit > 0 {
+		fmt.Printf(", %s of memory", size(limit))
+	}
+	fmt.Print("\n\n")
 	printAlternatives(all, limit)
 	fmt.Printf("\nadvice  %s\n", advice)
 	return nil
 }
 
-// comparedConfig is the run file, if there is one, with the flags.
-func comparedConfig(c *cli.Context) (*config.Config, error) {
+// comparedConfig is the run file, if there is one, with the flags; load gives it
+// as another method.
+func comparedConfig(c *cli.Context) (cfg *config.Config, load func(method string) (*config.Config, error), err error) {
 	sets := settings(c)
 	if m := c.String("model"); m != "" {
 		sets = append(sets, fmt.Sprintf("model.path=%q", m))
@@ -151,34 +163,21 @@ func comparedConfig(c *cli.Context) (*config.Config, error) {
 	if c.NArg() > 0 {
 		path, err := oneArgument(c, "a run file")
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return config.Load(path, sets)
+		cfg, err = config.Load(path, sets)
+		return cfg, func(method string) (*config.Config, error) { return config.LoadAs(path, method, sets) }, err
 	}
 	if c.String("model") == "" {
-		return nil, failure.Usage("graft plan --compare takes a run file, or --model with a directory, a config.json or a known shape")
+		return nil, nil, failure.Usage("graft plan --compare takes a run file, or --model with a directory, a config.json or a known shape")
 	}
-	return config.Parse("--compare", []byte("{}"), sets)
-}
-
-// otherMethod is the defaults of another method, for the same model, device and
-// memory.
-func otherMethod(cfg *config.Config, name string) (*config.Config, error) {
-	if !slices.Contains(config.Methods(), name) {
-		return nil, failure.Usage("--compare %s: the methods are %s", name, strings.Join(config.Methods(), ", "))
-	}
-	other, err := config.Parse("--compare", []byte("method: {type: "+name+"}"), nil)
-	if err != nil {
-		return nil, err
-	}
-	other.Model.Path, other.Model.DType = cfg.Model.Path, cfg.Model.DType
-	other.Memory, other.Optim.State, other.Train.Seed = cfg.Memory, cfg.Optim.State, cfg.Train.Seed
-	return other, nil
+	cfg, err = config.Parse("--compare", nil, sets)
+	return cfg, func(method string) (*config.Config, error) { return config.ParseAs("--compare", nil, method, sets) }, err
 }
 
 func printAlternatives(all []graft.Alternative, limit int64) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	head := "method\ttrainable\tshare\tweights\tparameters\tgradients\toptimizer\tactivations\tworkspace\tin all\tfile\tGFLOP/token\t"
+	head := "method\ttrainable\tshare\tweights\tparameters\tgradients\toptimizer\tactivations\tlogits\tworkspace\tin all\tfile\tGFLOP/token\t"
 	if limit > 0 {
 		head += "largest batch\tlongest row\t"
 	}
@@ -186,7 +185,7 @@ func printAlternatives(all []graft.Alternative, limit int64) {
 	for _, a := range all {
 		x := a.Parts
 		fmt.Fprintf(w, "%s\t%s\t%.3g %%\t", a.Method, count(a.Trainable), 100*a.Share)
-		for _, n := range []int64{x.Weights, x.Parameters, x.Gradients, x.Optimizer, x.Activations, x.Workspace + x.Staging + x.Other, a.Total, a.FileBytes} {
+		for _, n := range []int64{x.Weights, x.Parameters, x.Gradients, x.Optimizer, x.Activations, x.Logits, x.Workspace + x.Staging + x.Other, a.Total, a.FileBytes} {
 			fmt.Fprintf(w, "%s\t", size(n))
 		}
 		fmt.Fprintf(w, "%.3g\t", a.FLOPs/1e9)
@@ -198,10 +197,14 @@ func printAlternatives(all []graft.Alternative, limit int64) {
 	w.Flush()
 	fmt.Println()
 	for _, a := range all {
-		if limit <= 0 || a.Total <= limit {
+		switch {
+		case limit > 0 && a.Total > limit:
+			fmt.Printf("%s does not fit in %s: it needs %s resident", a.Method, size(limit), size(a.Total))
+		case limit <= 0 && a.Streamed < a.Total:
+			fmt.Printf("%s needs %s resident", a.Method, size(a.Total))
+		default:
 			continue
 		}
-		fmt.Printf("%s does not fit in %s: it needs %s resident", a.Method, size(limit), size(a.Total))
 		if a.Streamed < a.Total {
 			fmt.Printf("; with a frozen base streamed two layers at a time, which graft does not do, %s", size(a.Streamed))
 		}

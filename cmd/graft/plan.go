@@ -10,6 +10,8 @@ import (
 
 	"github.com/graftlm/graft/bindings"
 	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/plan"
+	"github.com/graftlm/graft/go/report"
 )
 
 func planCommand() *cli.Command {
@@ -23,7 +25,7 @@ func planCommand() *cli.Command {
 		Flags: runFlags(
 			&cli.StringFlag{Name: "compare", Usage: "plan each of these `METHODS`, or all, beside the others"},
 			&cli.StringFlag{Name: "model", Usage: "with --compare: a model `DIR`, a config.json, or a known shape such as llama-3.1-8b; no weights are read"},
-			&cli.IntFlag{Name: "records", Usage: "with --compare: how many training records there are, for the advice"},
+			&cli.IntFlag{Name: "records", Usage: "with --compare: how many training records there are, for the advice; by default those of the run file"},
 		),
 		Action: func(c *cli.Context) error {
 			if c.IsSet("compare") || c.IsSet("model") {
@@ -46,6 +48,7 @@ func planCommand() *cli.Command {
 				return printPlan(run, compiled)
 			}
 			describe(os.Stdout, run)
+			describeRoom(os.Stdout, run.Room())
 			describeCompiled(os.Stdout, run.Plan.Bytes, compiled)
 			return nil
 		},
@@ -57,7 +60,8 @@ func printPlan(run *graft.Run, compiled []bindings.Compiled) error {
 	return printJSON(map[string]any{
 		"compiled": compiled, "bytes": run.Plan.Parts, "total": run.Plan.Bytes.Total(), "bucket": run.Plan.Bucket,
 		"flops": run.Plan.FLOPs, "operations": run.Plan.Calls, "trainable": run.Model.Params.TrainableLen(),
-		"recomputed": run.Plan.Recomputed, "blocks": run.Plan.Blocks, "parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
+		"recomputed": run.Plan.Recomputed, "blocks": run.Plan.Blocks, "file_bytes": run.FileBytes(), "flops_per_token": perToken(run.Plan),
+		"room": run.Room(), "parameters": run.BaseLen(), "steps": run.Loader.Steps(), "data": run.Data,
 	})
 }
 
@@ -70,6 +74,7 @@ func describe(to io.Writer, r *graft.Run) {
 		fmt.Fprintf(w, "\tits weights are not there: planned by its config.json\n")
 	}
 	fmt.Fprintf(w, "method\t%s: %s trainable, %.3g %% of the base\n", r.Config.Method.Type, count(trainable), 100*float64(trainable)/float64(base))
+	fmt.Fprintf(w, "\tits file takes %s\n", size(r.FileBytes()))
 	fmt.Fprintf(w, "device\t%s\n", r.Backend.Info())
 	fmt.Fprintf(w, "data\t%d records, %d tokens, %d of them trained\n", r.Data.Records, r.Data.Tokens, r.Data.Targets)
 	if d := r.Data; d.Skipped+d.Truncated+d.Split+d.Dropped > 0 {
@@ -95,7 +100,7 @@ func describe(to io.Writer, r *graft.Run) {
 		bytes int64
 	}{
 		{"weights (frozen)", x.Weights}, {"parameters", x.Parameters}, {"gradients", x.Gradients}, {"optimizer", x.Optimizer},
-		{"activations", x.Activations}, {"staging", x.Staging}, {"workspace", x.Workspace}, {"other", x.Other},
+		{"activations", x.Activations}, {"logits", x.Logits}, {"staging", x.Staging}, {"workspace", x.Workspace}, {"other", x.Other},
 	} {
 		fmt.Fprintf(w, "\t%s\t%s\t%d bytes\n", part.name, size(part.bytes), part.bytes)
 	}
@@ -105,8 +110,19 @@ func describe(to io.Writer, r *graft.Run) {
 	if p.Recomputed > 0 {
 		fmt.Fprintf(w, "recomputed\t%d of %d layers run again in the backward pass\n", p.Recomputed, p.Blocks)
 	}
-	fmt.Fprintf(w, "micro-step\t%.3g GFLOP for %d tokens, %d operations\n", p.FLOPs/1e9, p.Bucket.Tokens, p.Calls)
+	fmt.Fprintf(w, "micro-step\t%.3g GFLOP for %d tokens, %.3g a token, %d operations\n", p.FLOPs/1e9, p.Bucket.Tokens, perToken(p)/1e9, p.Calls)
 	w.Flush()
+}
+
+// perToken is the arithmetic of a step for each token.
+func perToken(p plan.Plan) float64 { return p.FLOPs / float64(max(p.Bucket.Tokens, 1)) }
+
+// describeRoom prints what the memory would hold.
+func describeRoom(to io.Writer, x *graft.Room) {
+	if x == nil {
+		return
+	}
+	fmt.Fprintf(to, "room        %s would hold a micro-batch of %s rows of %d tokens, or one row of %s\n", size(x.Memory), orNone(x.LargestBatch), x.Length, orNone(x.LargestSequence))
 }
 
 // describeCompiled sets what a compiler says of its programs beside the plan.
@@ -130,24 +146,6 @@ func describeCompiled(to io.Writer, planned bindings.Plan, all []bindings.Compil
 	w.Flush()
 }
 
-// size is a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-}
+func size(n int64) string { return report.Size(n) }
 
-// count is a number of parameters for people.
-func count(n int) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.2f B", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.2f M", float64(n)/1e6)
-	}
-	return fmt.Sprint(n)
-}
+func count(n int) string { return report.Count(n) }

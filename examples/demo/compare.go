@@ -28,14 +28,16 @@ train: {num_epochs: 4, max_steps: 600, micro_batch_size: 4, gradient_accumulatio
 eval: {every: 150}
 log: {tensorboard: false}
 `, base, data, recipe.Sequence/2, out)
+	own, err := config.Parse("demo", []byte(run), nil)
+	if err != nil {
+		return err
+	}
 	load := func(method string) (*config.Config, error) {
 		return config.ParseAs("demo", []byte(run), method, nil)
 	}
-	var methods []string
-	for _, m := range config.Methods() {
-		if m != "head" {
-			methods = append(methods, m)
-		}
+	methods, err := graft.MethodsFor(ctx, own)
+	if err != nil {
+		return err
 	}
 	all, err := graft.Compare(ctx, out, methods, load, graft.Options{}, func(method string, e train.Event) {
 		if e.Message != "" {
@@ -47,14 +49,9 @@ log: {tensorboard: false}
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%-7s %10s %8s %10s %9s %8s %10s %8s %8s\n", "method", "trained", "share", "memory", "tokens/s", "seconds", "file", "before", "after")
-	for _, c := range all {
-		if c.Refused != "" {
-			fmt.Printf("%-7s %s\n", c.Method, c.Refused)
-			continue
-		}
-		fmt.Printf("%-7s %10d %6.2f %% %6.1f MiB %9.0f %8.1f %6.2f MiB %8.3f %8.3f\n", c.Method, c.Trainable, 100*c.Share, float64(c.UsedBytes)/(1<<20),
-			c.TokensPerSec, c.Seconds, float64(c.FileBytes)/(1<<20), c.EvalBefore, c.EvalAfter)
+	fmt.Println()
+	if err := graft.PrintComparison(os.Stdout, all); err != nil {
+		return err
 	}
 	fmt.Printf("\nthe page  %s\n", filepath.Join(out, "compare.html"))
 	return nil

@@ -143,9 +143,12 @@ type Parts struct {
 	Gradients   int64 `json:"gradients"`   //
 	Optimizer   int64 `json:"optimizer"`   // two moments
 	Activations int64 `json:"activations"` // at the peak, scratch included
-	Staging     int64 `json:"staging"`     // batches on the device
-	Workspace   int64 `json:"workspace"`   // packing buffers of the device
-	Other       int64 `json:"other"`       // report and alignment
+	// Logits is the chunk of them at that peak, with the rows that they are made
+	// of; 0 if the peak lies elsewhere and they take the place of other activations.
+	Logits    int64 `json:"logits"`
+	Staging   int64 `json:"staging"`   // batches on the device
+	Workspace int64 `json:"workspace"` // packing buffers of the device
+	Other     int64 `json:"other"`     // report and alignment
 }
 
 // Count reads every program of the job on the counting device. An error means
@@ -154,11 +157,15 @@ func (j Job) Count() (Plan, error) {
 	mem := bindings.NewMemory()
 	placed := j.Place(mem)
 	var p Plan
+	loss := count.Held{}
 	read := func(name string, program func(bindings.Ops)) (*count.Device, error) {
 		d := count.New(mem)
 		program(d)
 		if err := d.Err(); err != nil {
 			return nil, failure.Internal("the program %q is faulty: %w", name, err)
+		}
+		if d.Logits.Top > loss.Top {
+			loss = d.Logits
 		}
 		return d, nil
 	}
@@ -187,6 +194,9 @@ func (j Job) Count() (Plan, error) {
 	p.Bytes = mem.Peak()
 	p.Bytes[bindings.Workspace] = j.Profile.WorkspaceBytes
 	p.Parts = placed.parts(p.Bytes)
+	if loss.Top == p.Bytes[bindings.Activations] {
+		p.Parts.Logits, p.Parts.Activations = loss.Bytes, p.Parts.Activations-loss.Bytes
+	}
 	return p, nil
 }
 

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/graftlm/graft/bindings"
@@ -48,7 +49,7 @@ func TestPartsAddUp(t *testing.T) {
 	p, err := job(t, llama7B, l, nn.BFloat, nn.Bucket{Tokens: 256, Sequences: 1, Targets: 256}).Count()
 	require.NoError(t, err)
 	x := p.Parts
-	assert.Equal(t, p.Bytes.Total(), x.Weights+x.Parameters+x.Gradients+x.Optimizer+x.Activations+x.Staging+x.Workspace+x.Other)
+	assert.Equal(t, p.Bytes.Total(), x.Weights+x.Parameters+x.Gradients+x.Optimizer+x.Activations+x.Logits+x.Staging+x.Workspace+x.Other)
 	assert.Less(t, x.Other, int64(4096))
 }
 
@@ -75,4 +76,18 @@ func TestBackwardStopsEarly(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, top.FLOPs, 0.56*all.FLOPs)
 	assert.Less(t, top.Parts.Activations, all.Parts.Activations/4)
+}
+
+// The chunk of logits is a part of its own where the peak is in the loss, and
+// none where they take the place of other activations.
+func TestLogitsAreAPart(t *testing.T) {
+	bucket := nn.Bucket{Tokens: 256, Sequences: 1, Targets: 256}
+	l := lora.Config{R: 16, Alpha: 16, Targets: []string{"all-linear"}}
+	p, err := job(t, llama7B, l, nn.BFloat, bucket).Count()
+	require.NoError(t, err)
+	assert.EqualValues(t, bindings.CPUProfile(2).CrossEntropyScratch(256, bindings.Weight{In: 4096, Out: 32000}), p.Parts.Logits)
+	p, err = job(t, strings.Replace(llama7B, `"vocab_size":32000`, `"vocab_size":32`, 1), l, nn.BFloat, bucket).Count()
+	require.NoError(t, err)
+	assert.Zero(t, p.Parts.Logits)
+	assert.Equal(t, p.Bytes[bindings.Activations], p.Parts.Activations)
 }

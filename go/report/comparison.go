@@ -24,6 +24,9 @@ type Comparison struct {
 	Clouds  []Cloud
 }
 
+// Rest is the number of columns beside the first.
+func (c Comparison) Rest() int { return len(c.Columns) - 1 }
+
 // Cloud is points with names, in a plane. LogX: the horizontal axis is
 // logarithmic.
 type Cloud struct {

@@ -117,11 +117,16 @@ func read(t *testing.T, text string, into any) {
 // with the weights, byte for byte.
 func TestPlanWithoutWeights(t *testing.T) {
 	dir := workplace(t)
+	furnish(t, dir) // a base whose rows are blocks of nf4, and records with labels
 	plan := func(method string) string {
-		write(t, dir, "plan.yaml", strings.Replace(runFile, "type: lora, r: 4, lora_alpha: 8", "type: "+method, 1))
+		run := strings.Replace(runFile, "type: lora, r: 4, lora_alpha: 8", method, 1)
+		if strings.HasPrefix(method, "type: head") {
+			run = strings.Replace(run, "train: train.jsonl", "train: test.jsonl", 1)
+		}
+		write(t, dir, "plan.yaml", run)
 		return done(t, dir, "plan", "plan.yaml", "--json", "--set", "model.dtype=f32", "--set", "data.cache=none")
 	}
-	methods := []string{"full", "lora", "prompt", "prefix"}
+	methods := []string{"type: full", "type: lora", "type: qlora", "type: prompt", "type: ptuning", "type: prefix", "type: head", "type: head, beneath: lora"}
 	with := map[string]string{}
 	for _, m := range methods {
 		with[m] = plan(m)
