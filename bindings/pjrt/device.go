@@ -90,12 +90,13 @@ func (d *device) Upload(dst bindings.Tensor, src []byte) error {
 		return d.put(s, src)
 	}
 	if s.host == nil {
-		s.host = make([]byte, s.root.Bytes())
+		host := make([]byte, s.root.Bytes())
 		if s.buffer != nil {
-			if err := s.buffer.ToHost(s.host); err != nil {
+			if err := s.buffer.ToHost(host); err != nil {
 				return &bindings.OpError{Op: "upload", Err: kind(err)}
 			}
 		}
+		s.host = host
 	}
 	copy(s.host[int64(dst.First)*dst.DType.Size():], src)
 	s.stale = true

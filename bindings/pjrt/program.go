@@ -4,6 +4,7 @@ package pjrt
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -79,6 +80,10 @@ func (d *device) compile(m *module) error {
 	if err != nil {
 		return fmt.Errorf("compile: %w", kind(err))
 	}
+	if e.NumOutputs != len(m.Results) {
+		err := fmt.Errorf("compile: the module has %d results, the executable %d", len(m.Results), e.NumOutputs)
+		return errors.Join(err, e.Destroy())
+	}
 	m.executable = e
 	native.ReleaseHeap()
 	stats := e.OnDeviceMemoryUsageStats
@@ -87,9 +92,6 @@ func (d *device) compile(m *module) error {
 	d.compiled = append(d.compiled, c)
 	if d.announce != nil {
 		d.announce(c)
-	}
-	if e.NumOutputs != len(m.Results) {
-		return fmt.Errorf("compile: the module has %d results, the executable %d", len(m.Results), e.NumOutputs)
 	}
 	return nil
 }

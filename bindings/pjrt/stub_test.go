@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	gopjrt "github.com/gomlx/gopjrt/pjrt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -76,7 +77,11 @@ func TestVersionGate(t *testing.T) {
 }
 
 func TestClientFails(t *testing.T) {
-	_, err := pjrt.Open(pjrt.Options{Plugin: stub(t, "-DFAIL=CREATE")})
+	_, err := pjrt.Open(pjrt.Options{Plugin: stub(t, "-DFAIL=INITIALIZE")})
+	require.ErrorIs(t, err, bindings.ErrUnavailable)
+	assert.ErrorContains(t, err, "initializing")
+	assert.ErrorContains(t, err, "as the stub was told")
+	_, err = pjrt.Open(pjrt.Options{Plugin: stub(t, "-DFAIL=CREATE")})
 	require.ErrorIs(t, err, bindings.ErrUnavailable)
 	assert.ErrorContains(t, err, "gives no client")
 	assert.ErrorContains(t, err, "as the stub was told")
@@ -107,6 +112,18 @@ func TestCompileFails(t *testing.T) {
 	assert.ErrorIs(t, err, bindings.ErrNotImplemented)
 }
 
+// TestWrongOutputs: a launch takes as many results as the module has, so an
+// executable that says another number is refused, and freed.
+func TestWrongOutputs(t *testing.T) {
+	alive := gopjrt.LoadedExecutablesAlive()
+	for _, outputs := range []string{"0", "2"} {
+		d, x := lab(t, stub(t, "-DOUTPUTS="+outputs))
+		_, err := d.Prepare("update", zero(x))
+		assert.ErrorContains(t, err, "prepare update: compile: the module has 1 results, the executable "+outputs)
+		assert.Equal(t, alive, gopjrt.LoadedExecutablesAlive())
+	}
+}
+
 func TestUploadFails(t *testing.T) {
 	d, x := lab(t, stub(t, "-DFAIL=UPLOAD", "-DCODE=PJRT_Error_Code_RESOURCE_EXHAUSTED"))
 	err := d.Upload(x, make([]byte, x.Bytes()))
@@ -114,6 +131,27 @@ func TestUploadFails(t *testing.T) {
 	var op *bindings.OpError
 	require.ErrorAs(t, err, &op)
 	assert.Equal(t, "upload", op.Op)
+}
+
+// TestDownloadFails: also where a range is uploaded into a slot whose contents are
+// on the device alone. The rest of the slot stays what it was, so the next range is
+// no better off.
+func TestDownloadFails(t *testing.T) {
+	d, x := lab(t, stub(t, "-DFAIL=DOWNLOAD", "-DCODE=PJRT_Error_Code_UNAVAILABLE"))
+	require.NoError(t, d.Upload(x, make([]byte, x.Bytes())))
+	check := func(want string, err error) {
+		t.Helper()
+		require.ErrorIs(t, err, bindings.ErrUnavailable)
+		assert.ErrorContains(t, err, "as the stub was told")
+		var op *bindings.OpError
+		require.ErrorAs(t, err, &op)
+		assert.Equal(t, want, op.Op)
+	}
+	for range 2 {
+		check("download", d.Download(make([]byte, x.Bytes()), x))
+		check("download", d.Download(make([]byte, 8), x.View(0, 2)))
+		check("upload", d.Upload(x.View(0, 2), make([]byte, 8)))
+	}
 }
 
 // TestExecuteFails: what a failed launch was given is lost, so nothing works

@@ -41,20 +41,24 @@ struct Tail {
     void *a = nullptr, *b = nullptr, *s = nullptr;  // [rank,in], [out,rank], [T,rank]
     void* dropped = nullptr;                        // [T,in], if there is dropout
     int64_t pitch = 0;                              // of b and s
-    void* saved = nullptr;                          // [T,rank]: S of the forward pass, for more than one adapter
+    void* saved = nullptr;                          // [T,rank]: S of the forward pass, where xa does not lie so
 };
 
+// Whether the xa of a call is all of S, without gaps.
+bool is_whole(const graft_linear_args& l, int64_t rank) { return l.num_adapters == 1 && l.adapters[0].xa.pitch == rank; }
+
 graft_status* carve(Tail* tail, const graft_linear_args& l, int32_t type, int64_t tokens, Carver* scratch) {
-    bool drops = false;
+    bool drops = false, kept = true;
     for (int64_t i = 0; i < l.num_adapters; i++) {
         tail->rank += rows(l.adapters[i].a);
         drops |= l.adapters[i].drop.p > 0;
+        kept &= given(l.adapters[i].xa);
     }
     if (tail->rank == 0) return nullptr;
     const int64_t size = size_of(type), r = tail->rank;
     tail->pitch = r;
     tail->s = scratch->take<char>(size * tokens * r);
-    if (type == GRAFT_BF16 && l.num_adapters > 1) tail->saved = scratch->take<char>(size * tokens * r);
+    if (type == GRAFT_BF16 && kept && !is_whole(l, r)) tail->saved = scratch->take<char>(size * tokens * r);
     tail->a = scratch->take<char>(size * r * l.w.in);
     tail->b = scratch->take<char>(size * r * l.w.out);
     if (drops) tail->dropped = scratch->take<char>(size * tokens * l.w.in);
@@ -228,10 +232,10 @@ graft_status* linear_backward(graft_context* c, const graft_linear_backward_args
     bool done = false;
     if (const Stack stack = stacked(l, type, true); stack.rank > 0) {
         const graft_tensor& xa = a->adapters[0].xa;
-        const bool one = a->num_adapters == 1 && xa.pitch == stack.rank;
-        for (int64_t i = 0; !one && i < a->num_adapters; i++)
+        const bool whole = is_whole(l, stack.rank);
+        for (int64_t i = 0; !whole && i < a->num_adapters; i++)
             copy(c, at(tail.saved, stack.at[i].first, type), tail.rank, type, a->adapters[i].xa);
-        const bf16* s = static_cast<const bf16*>(one ? xa.data : tail.saved);
+        const bf16* s = static_cast<const bf16*>(whole ? xa.data : tail.saved);
         GRAFT_TRY(lora_backward(c, {dy, {tail.b, tail.pitch}, s, static_cast<bf16*>(tail.s), tokens, out}, stack, workspace, &done));
     }
     int64_t first = 0;

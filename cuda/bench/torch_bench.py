@@ -3,26 +3,30 @@ elementwise code, cuBLAS products, and the unfused adapter of PEFT. Liger kernel
 bitsandbytes are asked as well where they are installed.
 """
 
+import importlib
+
 import torch
 import torch.nn.functional as F
 
-try:
-    import liger_kernel.ops as liger
-    import liger_kernel.ops.fused_linear_cross_entropy, liger_kernel.ops.rms_norm, liger_kernel.ops.swiglu
-except ImportError:
-    liger = None
 try:
     import bitsandbytes.functional as bnb
 except ImportError:
     bnb = None
 
-FLUSH = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
+
+def liger(module, name):
+    """A function of Liger's; None where it is not installed or a release has it not."""
+    try:
+        return getattr(importlib.import_module("liger_kernel.ops." + module), name).apply
+    except (ImportError, AttributeError):
+        return None
 
 
 def measure(work, samples=50):
+    flush = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
     times = []
     for i in range(samples + 5):
-        FLUSH.fill_(i % 256)
+        flush.fill_(i % 256)
         start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
         work()
@@ -93,17 +97,29 @@ def rotated(x, cosine, sine):
 def norms(t, h, back):
     x, r, w = normal(t, h, grad=back), normal(t, h), normal(h)
     all = {"torch": backward(plain_norm(x, w), (x,)) if back else lambda: norm(x, r, w)}
-    if liger and back:
-        all["liger"] = backward(liger.rms_norm.LigerRMSNormFunction.apply(x, w, 1e-5, 0.0, "llama", False), (x,))
+    if back and (f := liger("rms_norm", "LigerRMSNormFunction")):
+        all["liger"] = backward(f(x, w, 1e-5, 0.0, "llama", False), (x,))
+    if not back and (f := liger("fused_add_rms_norm", "LigerFusedAddRMSNormFunction")):
+        all["liger"] = lambda: f(x, r, w, 1e-5, 0.0, "llama", False)
     return all
 
 
 def gates(t, h, back):
     g, u = normal(t, h, grad=back), normal(t, h, grad=back)
     all = {"torch": backward(gated(g, u), (g, u)) if back else lambda: gated(g, u)}
-    if liger:
-        f = liger.swiglu.LigerSiLUMulFunction.apply
+    if f := liger("swiglu", "LigerSiLUMulFunction"):
         all["liger"] = backward(f(g, u), (g, u)) if back else lambda: f(g, u)
+    return all
+
+
+def rotations(t, h):
+    heads = h // 128
+    x, table = normal(t, heads, 128), normal(2, t, 1, 128)
+    all = {"torch": lambda: rotated(x, table[0], table[1])}
+    if f := liger("rope", "LigerRopeFunction"):  # of queries and keys in one call, in place: half of the heads each
+        q, k = (normal(1, t, n, 128).transpose(1, 2) for n in (heads - heads // 2, heads // 2))
+        cosine, sine = normal(1, t, 128), normal(1, t, 128)
+        all["liger"] = lambda: f(q, k, cosine, sine)
     return all
 
 
@@ -111,8 +127,7 @@ def output_layer(t, vocab):
     x, w = normal(t, 4096, grad=True), normal(vocab, 4096)
     target = torch.arange(t, device="cuda") * 7919 % vocab
     all = {"torch": lambda: torch.autograd.grad(F.cross_entropy(F.linear(x, w).float(), target), x)}
-    if liger:
-        f = liger.fused_linear_cross_entropy.LigerFusedLinearCrossEntropyFunction.apply
+    if f := liger("fused_linear_cross_entropy", "LigerFusedLinearCrossEntropyFunction"):
         first = lambda out: out[0] if isinstance(out, tuple) else out
         all["liger"] = lambda: torch.autograd.grad(first(f(x, w, target)), x)
     return all
@@ -121,7 +136,10 @@ def output_layer(t, vocab):
 def embedding(t, h):
     table = normal(128256, h, grad=True, dtype=torch.float32)
     ids = torch.arange(t, device="cuda") % (t // 2) * 104729 % 128256
-    return backward(F.embedding(ids, table), (table,))
+    all = {"torch": backward(F.embedding(ids, table), (table,))}
+    if f := liger("experimental.embedding", "LigerEmbeddingFunction"):
+        all["liger"] = backward(f(table, ids), (table,))
+    return all
 
 
 def four_bits(rows, cols, quantise):
@@ -155,12 +173,11 @@ def peers(name):
     if op.startswith("swiglu"):
         return gates(*size, back)
     if op == "rope":
-        x, table = normal(size[0], size[1] // 128, 128), normal(2, size[0], 1, 128)
-        return {"torch": lambda: rotated(x, table[0], table[1])}
+        return rotations(*size)
     if op == "linear_cross_entropy":
         return output_layer(*size)
     if op == "embedding_backward":
-        return {"torch": embedding(*size)}
+        return embedding(*size)
     if op == "grad_norm":
         g = normal(size[0], dtype=torch.float32)
         return {"torch": lambda: torch.linalg.vector_norm(g)}

@@ -28,25 +28,41 @@ std::mutex& one_at_a_time() {
 thread_local std::string last_report;
 
 // Device memory starts as NaN. Large blocks are private mappings of one file of
-// 0xff bytes, so that only the pages that a test writes cost anything.
+// 0xff bytes, again and again, so that only the pages that a test writes cost
+// anything: blocks may be larger than the memory of the machine.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr size_t kMapped = SIZE_MAX;  // the sanitizer fences what comes from malloc
+constexpr size_t kMapped = size_t{1} << 30;  // the sanitizer fences what comes from malloc
 #else
 constexpr size_t kMapped = size_t{1} << 20;
 #endif
+constexpr size_t kPoison = size_t{64} << 20;
 
 std::map<void*, size_t>& mappings() {
   static std::map<void*, size_t> instance;
   return instance;
 }
 
+int poison() {
+  static const int file = [] {
+    const int created = memfd_create("poison", 0);
+    const std::vector<char> part(size_t{1} << 20, '\xff');
+    for (size_t filled = 0; filled < kPoison; filled += part.size())
+      if (created < 0 || write(created, part.data(), part.size()) != static_cast<ssize_t>(part.size())) return -1;
+    return created;
+  }();
+  return file;
+}
+
 void* map_poison(size_t size) {
-  static const int file = memfd_create("poison", 0);
-  static size_t filled = 0;
-  for (const std::vector<char> part(size_t{1} << 20, '\xff'); filled < size; filled += part.size())
-    if (file < 0 || write(file, part.data(), part.size()) != static_cast<ssize_t>(part.size())) return nullptr;
-  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+  void* data = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED) return nullptr;
+  for (size_t at = 0; at < size; at += kPoison) {
+    void* part = static_cast<char*>(data) + at;
+    if (mmap(part, std::min(kPoison, size - at), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, poison(), 0) != part) {
+      munmap(data, size);
+      return nullptr;
+    }
+  }
   mappings()[data] = size;
   return data;
 }

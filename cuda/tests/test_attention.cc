@@ -13,6 +13,7 @@ struct Shape {
     int64_t heads, kv_heads, dim, prefix, window;
     double cap;
     bool causal;
+    bool fused = false;  // q, k and v are columns of one matrix, and so are their gradients
 };
 
 void check(const Shape& s) {
@@ -71,10 +72,12 @@ void check(const Shape& s) {
     auto forward = [=](Run& r) {
         graft_attention_args a{};
         a.o = r.tensor(s.type, tokens, wide);
-        a.lse = r.tensor(GRAFT_F32, tokens, s.heads);
-        a.q = r.put(q);
-        a.k = r.put(k);
-        a.v = r.put(v);
+        a.lse = r.tensor(GRAFT_F32, tokens, s.heads, kFlat);
+        if (s.fused) r.beside(s.type, tokens, {{&a.q, wide}, {&a.k, narrow}, {&a.v, narrow}});
+        else a.q = r.tensor(s.type, tokens, wide), a.k = r.tensor(s.type, cached, narrow), a.v = r.tensor(s.type, cached, narrow);
+        r.fill(a.q, q);
+        r.fill(a.k, k);
+        r.fill(a.v, v);
         if (s.prefix) {
             a.prefix_k = r.put(pk);
             a.prefix_v = r.put(pv);
@@ -108,9 +111,8 @@ void check(const Shape& s) {
     run_case({"attention_backward " + label, tolerance, reference, [=](Run& r, Values* out) {
                   const graft_attention_args f = forward(r);
                   graft_attention_backward_args a{};
-                  a.dq = r.tensor(s.type, tokens, wide);
-                  a.dk = r.tensor(s.type, tokens, narrow);
-                  a.dv = r.tensor(s.type, tokens, narrow);
+                  if (s.fused) r.beside(s.type, tokens, {{&a.dq, wide}, {&a.dk, narrow}, {&a.dv, narrow}});
+                  else a.dq = r.tensor(s.type, tokens, wide), a.dk = r.tensor(s.type, tokens, narrow), a.dv = r.tensor(s.type, tokens, narrow);
                   if (s.prefix) {
                       a.dpk = r.put(dp_before);
                       a.dpv = r.put(dp_before);
@@ -153,6 +155,9 @@ void attention_cases() {
         check({"dim 64, both ways, window", type, {0, 3, 37}, {}, 4, 1, 64, 0, 5, 0, false});
         check({"dim 96", type, {0, 50}, {}, 1, 1, 96, 0, 0, 0, true});
         check({"long cache", type, {0, 1, 2}, {0, 270, 9, 40}, 3, 1, 128, 4, 0, 0, true});
+        check({"fused, grouped", type, {0, 40, 53}, {}, 4, 2, 8, 5, 0, 0, true, true});
+        check({"fused, dim 20", type, {0, 7, 20}, {}, 3, 1, 20, 0, 0, 0, false, true});  // rows and heads at odd places
+        check({"fused, dim 128, three blocks", type, {0, 20, 290}, {}, 2, 1, 128, 0, 0, 0, true, true});
         check({"dim 256", type, {0, 19}, {}, 1, 1, 256, 3, 0, 0, true});
     }
 }

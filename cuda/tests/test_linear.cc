@@ -1,84 +1,14 @@
-// linear and its gradients: storage forms, adapters, dropout, both products.
-#include <algorithm>
+// linear and its gradients: storage forms, adapters, dropout, gates, both products.
 #include <cstdlib>
 
 #include "harness.h"
+#include "philox.h"
+#include "weight.h"
 
 namespace test {
 namespace {
 
 using Values = std::vector<double>;
-
-const float kCode[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
-                         -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-                         0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-                         0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
-
-uint32_t philox_word(uint32_t counter, uint32_t site, const uint32_t (&seed)[4], int word) {
-    uint32_t c[4] = {counter, site, seed[2], seed[3]}, k0 = seed[0], k1 = seed[1];
-    for (int i = 0; i < 10; ++i) {
-        const uint64_t a = uint64_t(0xD2511F53) * c[0], b = uint64_t(0xCD9E8D57) * c[2];
-        const uint32_t next[4] = {uint32_t(b >> 32) ^ c[1] ^ k0, uint32_t(b), uint32_t(a >> 32) ^ c[3] ^ k1, uint32_t(a)};
-        std::copy(next, next + 4, c);
-        k0 += 0x9E3779B9;
-        k1 += 0xBB67AE85;
-    }
-    return c[word];
-}
-
-enum class Storage { kDense, kFloat, kNF4, kNestedNF4 };
-const char* name(Storage s) {
-    const char* names[] = {"dense", "f32 weight", "nf4", "nested nf4"};
-    return names[int(s)];
-}
-
-struct Weight {
-    Storage storage;
-    int64_t out, in;
-    Array data, absmax, nested, offset;
-    Values values;  // as a product of the type uses them
-
-    Weight(Storage storage, int32_t type, int64_t out, int64_t in) : storage(storage), out(out), in(in) {
-        if (storage == Storage::kDense || storage == Storage::kFloat) {
-            data = normal(storage == Storage::kFloat ? int32_t(GRAFT_F32) : type, out, in, 21);
-            for (double v : data.values) values.push_back(rounded(type, v));
-            return;
-        }
-        std::mt19937 engine(22);
-        const int64_t blocks = (out * in + 63) / 64;
-        data = Array(GRAFT_U8, out, in / 2, [&](int64_t) { return double(engine() % 256); });
-        const bool twice = storage == Storage::kNestedNF4;
-        // Entries of the dynamic map that are easy to state: 127 is 0, 255 is 1, 128 and 126 are +-5.5e-7.
-        const int codes[4] = {255, 127, 128, 126};
-        const float map[4] = {1.0f, 0.0f, 5.5e-7f, -5.5e-7f};
-        absmax = twice ? Array(GRAFT_U8, 1, blocks, [&](int64_t i) { return codes[i % 4]; })
-                       : Array(GRAFT_F32, 1, blocks, [&](int64_t i) { return 0.01 * double(i % 9 + 1); });
-        nested = Array(GRAFT_F32, 1, (blocks + 255) / 256, [](int64_t i) { return 0.3 + 0.1 * double(i); });
-        offset = Array(GRAFT_F32, 1, 1, [](int64_t) { return 0.05; });
-        for (int64_t e = 0; e < out * in; ++e) {
-            const int byte = int(data.values[size_t(e / 2)]), code = e % 2 ? byte & 15 : byte >> 4;
-            const int64_t block = e / 64;
-            float scale = float(absmax.values[size_t(block)]);
-            if (twice) {
-                const float product = map[block % 4] * float(nested.values[size_t(block / 256)]);
-                scale = product + float(offset.values[0]);
-            }
-            values.push_back(rounded(type, double(kCode[code] * scale)));
-        }
-    }
-    graft_weight put(Run& r) const {
-        graft_weight w{};
-        w.out = out;
-        w.in = in;
-        w.data = r.put(data);
-        if (absmax.rows) w.absmax = r.put(absmax);
-        if (storage == Storage::kNestedNF4) {
-            w.nested = r.put(nested);
-            w.offset = r.put(offset);
-        }
-        return w;
-    }
-};
 
 // The value of each NF4 element, exactly: as it is decoded, and in a product, where x
 // is the identity.
@@ -90,7 +20,7 @@ void dequantise(int32_t type, bool nested, int64_t out, int64_t in, int64_t gap,
     const std::string label = std::string(nested ? "nested " : "") + (type == GRAFT_BF16 ? "bf16 " : "f32 ") + std::to_string(out) + "x" +
                               std::to_string(in) + "+" + std::to_string(gap);
     run_case({"nf4_dequantize " + label, 0, w.values, [=](Run& r, Values* result) {
-                  const graft_nf4_dequantize_args a{r.tensor(type, out, in, in + gap), w.put(r)};
+                  const graft_nf4_dequantize_args a{r.tensor(type, out, in, gap ? in + gap : 0), w.put(r)};
                   r.check(api().nf4_dequantize(r.context(), &a));
                   r.get(a.y, result);
               }});
@@ -167,11 +97,12 @@ struct Shape {
     double dropout;
     bool bias, accumulate;
     int64_t workspace;
+    bool gated = false;  // the first adapter, and every other one after it
 };
 
 void adapters(const Shape& s) {
     const double scale = 0.5, p = s.dropout;
-    const uint32_t seed[4] = {11, 22, 33, 44}, threshold = uint32_t(p * 4294967296.0);
+    const std::array<uint32_t, 4> seed = {11, 22, 33, 44};
     const int64_t t = s.tokens, in = s.in, out = s.out;
     const Array x = normal(s.type, t, in, 1), dy = normal(s.type, t, out, 2), bias = normal(s.type, 1, out, 3);
     const Array before = normal(s.type, t, in, 4), dw_before = normal(GRAFT_F32, out, in, 5), db_before = normal(GRAFT_F32, 1, out, 6);
@@ -181,10 +112,9 @@ void adapters(const Shape& s) {
         as.push_back(normal(GRAFT_F32, s.ranks[i], in, unsigned(30 + i), 0.1));
         bs.push_back(normal(GRAFT_F32, out, s.ranks[i], unsigned(40 + i), 0.1));
     }
-    auto dropped = [&](int64_t e, size_t site) {
-        if (p == 0) return 1.0;
-        return philox_word(uint32_t(e / 4), uint32_t(site), seed, int(e % 4)) >= threshold ? 1 / (1 - p) : 0.0;
-    };
+    const Array gate(GRAFT_F32, 1, t, [](int64_t i) { return i % 5 == 3 ? 0.0 : 1 - 0.25 * double(i % 4); });
+    auto gate_of = [&](size_t n, int64_t i) { return s.gated && n % 2 == 0 ? gate.at(0, i) : 1.0; };
+    auto kept = [&](int64_t e, size_t site) { return dropped(e, p, uint32_t(site), seed); };
     Values y(size_t(t * out)), dx(size_t(t * in)), dw = dw_before.values, db = db_before.values;
     for (int64_t i = 0; i < t; ++i)
         for (int64_t o = 0; o < out; ++o) {
@@ -204,15 +134,15 @@ void adapters(const Shape& s) {
         for (int64_t i = 0; i < t; ++i)
             for (int64_t j = 0; j < r; ++j) {
                 double xa = 0, ds = 0;
-                for (int64_t k = 0; k < in; ++k) xa += scale * x.at(i, k) * dropped(i * in + k, n) * rounded(s.type, as[n].at(j, k));
+                for (int64_t k = 0; k < in; ++k) xa += gate_of(n, i) * scale * x.at(i, k) * kept(i * in + k, n) * rounded(s.type, as[n].at(j, k));
                 for (int64_t o = 0; o < out; ++o) {
                     y[size_t(i * out + o)] += rounded(s.type, xa) * rounded(s.type, bs[n].at(o, j));
                     dbn[size_t(o * r + j)] += dy.at(i, o) * rounded(s.type, xa);
-                    ds += scale * dy.at(i, o) * rounded(s.type, bs[n].at(o, j));
+                    ds += gate_of(n, i) * scale * dy.at(i, o) * rounded(s.type, bs[n].at(o, j));
                 }
                 for (int64_t k = 0; k < in; ++k) {
-                    da[size_t(j * in + k)] += ds * x.at(i, k) * dropped(i * in + k, n);
-                    dx[size_t(i * in + k)] += ds * rounded(s.type, as[n].at(j, k)) * dropped(i * in + k, n);
+                    da[size_t(j * in + k)] += ds * x.at(i, k) * kept(i * in + k, n);
+                    dx[size_t(i * in + k)] += ds * rounded(s.type, as[n].at(j, k)) * kept(i * in + k, n);
                 }
             }
         das.insert(das.end(), da.begin(), da.end());
@@ -232,7 +162,8 @@ void adapters(const Shape& s) {
             l.b = r.put(bs[n]);
             l.xa = r.tensor(s.type, t, s.ranks[n]);
             l.scale = float(scale);
-            if (p > 0) l.drop = {float(p), threshold, uint32_t(n), r.put(words)};
+            if (p > 0) l.drop = {float(p), uint32_t(p * 4294967296.0), uint32_t(n), r.put(words)};
+            if (s.gated && n % 2 == 0) l.gate = r.put(gate);
             if (gradients) {
                 l.da = r.put(Array(GRAFT_F32, s.ranks[n], in, [](int64_t) { return 0.0; }));
                 l.db = r.put(Array(GRAFT_F32, out, s.ranks[n], [](int64_t) { return 0.0; }));
@@ -241,7 +172,7 @@ void adapters(const Shape& s) {
         }
     };
     const std::string label = std::string(s.type == GRAFT_BF16 ? " bf16 " : " f32 ") + name(s.storage) + " " + std::to_string(t) +
-                              "x" + std::to_string(in) + "x" + std::to_string(out) + "+" + std::to_string(rank) + (p > 0 ? " dropout" : "");
+                              "x" + std::to_string(in) + "x" + std::to_string(out) + "+" + std::to_string(rank) + (p > 0 ? " dropout" : "") + (s.gated ? " gated" : "");
     const double tolerance = s.type == GRAFT_BF16 ? 1.0 / 128 : 3e-6;
     run_case({"linear" + label, tolerance, y, [=](Run& r, Values* result) {
                   std::vector<graft_low_rank> list;
@@ -322,6 +253,10 @@ void linear_cases() {
     adapters({GRAFT_BF16, Storage::kDense, 70, 136, 328, {8, 16}, 0, false, true, large}); // and in more tiles than stages
     adapters({GRAFT_BF16, Storage::kNestedNF4, 3, 320, 37, {5}, 0, true, false, large});   // few tokens
     adapters({GRAFT_F32, Storage::kNF4, 6, 128, 9, {}, 0, true, false, large});
+    adapters({GRAFT_F32, Storage::kDense, 33, 70, 21, {3, 4}, 0, true, false, large, true});
+    adapters({GRAFT_BF16, Storage::kDense, 70, 40, 72, {8, 16}, 0, false, true, large, true});            // stacked
+    adapters({GRAFT_BF16, Storage::kNestedNF4, 13, 64, 24, {4, 8}, 0.5, false, true, 16384, true});      // one after the other
+    adapters({GRAFT_BF16, Storage::kNestedNF4, 3, 320, 37, {5}, 0, true, false, large, true});            // few tokens
     for (const char* order : {"late", "early", "random"}) recorded(order);
 }
 

@@ -79,7 +79,7 @@ void sampling(const char* name, float temperature, int64_t top_k, float top_p, f
     const Array z(GRAFT_F32, n, vocab, [&](int64_t i) { return logits[i % vocab]; });
     run_case({std::string("sample ") + name, 0, allowed, [=](Run& r, Values* out) {
                   graft_sample_args a{};
-                  a.ids = r.tensor(GRAFT_I32, n, 1);
+                  a.ids = r.tensor(GRAFT_I32, n, 1, kFlat);
                   a.logits = r.put(z);
                   a.seen = r.put(Array(GRAFT_U8, n, vocab, [](int64_t i) { return i % 7 == 1 ? 1.0 : 0.0; }));
                   a.seed = r.put(Array(GRAFT_U32, 1, 4, [](int64_t i) { return double(i + 5); }));

@@ -1,6 +1,7 @@
 // A PJRT plugin that computes nothing and fails where it is told to: MINOR is
-// the version it claims, FAIL the call that fails and CODE with what. Nothing
-// may be called in a plugin of a version that is refused: then it aborts.
+// the version it claims, FAIL the call that fails and CODE with what, OUTPUTS how
+// many results it says that a program has. Nothing may be called in a plugin of a
+// version that is refused: then it aborts.
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,11 @@
 #ifndef CODE
 #define CODE PJRT_Error_Code_INTERNAL
 #endif
+#ifndef OUTPUTS
+#define OUTPUTS 1
+#endif
 
-enum { NOTHING, CREATE, UPLOAD, COMPILE, EXECUTE, MEMORY };
+enum { NOTHING, INITIALIZE, CREATE, UPLOAD, DOWNLOAD, COMPILE, EXECUTE, MEMORY };
 
 struct PJRT_Error { PJRT_Error_Code code; };
 struct PJRT_Client { int none; };
@@ -46,7 +50,7 @@ static PJRT_Error* error_code(PJRT_Error_GetCode_Args* a) { a->code = a->error->
 static PJRT_Error* initialize(PJRT_Plugin_Initialize_Args* a) {
 	(void)a;
 	if (MINOR > 89) abort();
-	return NULL;
+	return outcome(INITIALIZE);
 }
 static PJRT_Error* attributes(PJRT_Plugin_Attributes_Args* a) { a->num_attributes = 0; return NULL; }
 static PJRT_Error* create(PJRT_Client_Create_Args* a) { a->client = &client; return outcome(CREATE); }
@@ -78,6 +82,17 @@ static PJRT_Error* from_host(PJRT_Client_BufferFromHostBuffer_Args* a) {
 	a->done_with_host_buffer = &event;
 	return NULL;
 }
+static PJRT_Error* buffer_dimensions(PJRT_Buffer_Dimensions_Args* a) {
+	static const int64_t dims[4];
+	a->dims = dims;
+	a->num_dims = a->buffer->dims;
+	return NULL;
+}
+static PJRT_Error* to_host(PJRT_Buffer_ToHostBuffer_Args* a) {
+	memset(a->dst, 0, a->dst_size);
+	a->event = &event;
+	return outcome(DOWNLOAD);
+}
 static PJRT_Error* buffer_destroy(PJRT_Buffer_Destroy_Args* a) { free(a->buffer); return NULL; }
 static PJRT_Error* compile(PJRT_Client_Compile_Args* a) {
 	PJRT_Error* e = outcome(COMPILE);
@@ -86,14 +101,14 @@ static PJRT_Error* compile(PJRT_Client_Compile_Args* a) {
 }
 static PJRT_Error* get_executable(PJRT_LoadedExecutable_GetExecutable_Args* a) { a->executable = malloc(sizeof *a->executable); return NULL; }
 static PJRT_Error* executable_name(PJRT_Executable_Name_Args* a) { a->executable_name = "stub"; a->executable_name_size = 4; return NULL; }
-static PJRT_Error* num_outputs(PJRT_Executable_NumOutputs_Args* a) { a->num_outputs = 1; return NULL; }
+static PJRT_Error* num_outputs(PJRT_Executable_NumOutputs_Args* a) { a->num_outputs = OUTPUTS; return NULL; }
 static PJRT_Error* memory_stats(PJRT_Executable_GetCompiledMemoryStats_Args* a) { a->temp_size_in_bytes = 4096; return NULL; }
 static PJRT_Error* executable_destroy(PJRT_Executable_Destroy_Args* a) { free(a->executable); return NULL; }
 static PJRT_Error* loaded_destroy(PJRT_LoadedExecutable_Destroy_Args* a) { free(a->executable); return NULL; }
 static PJRT_Error* execute(PJRT_LoadedExecutable_Execute_Args* a) {
 	PJRT_Error* e = outcome(EXECUTE);
 	if (e != NULL) return e;
-	a->output_lists[0][0] = malloc(sizeof(struct PJRT_Buffer));
+	a->output_lists[0][0] = calloc(1, sizeof(struct PJRT_Buffer));
 	a->device_complete_events[0] = &event;
 	return NULL;
 }
@@ -124,6 +139,8 @@ const PJRT_Api* GetPjrtApi(void) {
 	api.PJRT_Event_Await = await;
 	api.PJRT_Event_Destroy = event_destroy;
 	api.PJRT_Client_BufferFromHostBuffer = from_host;
+	api.PJRT_Buffer_Dimensions = buffer_dimensions;
+	api.PJRT_Buffer_ToHostBuffer = to_host;
 	api.PJRT_Buffer_Destroy = buffer_destroy;
 	api.PJRT_Client_Compile = compile;
 	api.PJRT_LoadedExecutable_GetExecutable = get_executable;
