@@ -113,6 +113,9 @@ func written(how method.Method, m *model.Model) int {
 	case m.Prefix() > 0:
 		return m.Prefix() * 2 * c.Layers * c.KVHeads * c.HeadDim
 	}
+	if more, ok := how.(interface{ Written(*model.Model) int }); ok {
+		return more.Written(m)
+	}
 	return m.Params.TrainableLen()
 }
 

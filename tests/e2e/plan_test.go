@@ -126,15 +126,16 @@ func TestPlanKnowsItsMachine(t *testing.T) {
 // TestPlannedFile: the file of a task is as large as planned, but for its header.
 func TestPlannedFile(t *testing.T) {
 	dir := workplace(t)
-	for method, file := range map[string]string{"full": "model/model.safetensors", "lora": "adapter/adapter_model.safetensors", "prompt": "adapter/adapter_model.safetensors"} {
+	for method, file := range map[string]string{"full": "model/model.safetensors", "lora": "adapter/adapter_model.safetensors", "lora, init: pissa": "adapter/adapter_model.safetensors", "prompt": "adapter/adapter_model.safetensors"} {
 		write(t, dir, "one.yaml", strings.Replace(runFile, "type: lora, r: 4, lora_alpha: 8", "type: "+method, 1))
 		var p struct {
 			FileBytes int64 `json:"file_bytes"`
 		}
-		out := []string{"--set", "train.output_dir=" + method, "--set", "train.max_steps=1"}
+		run := strings.ReplaceAll(method, ", init: ", "-")
+		out := []string{"--set", "train.output_dir=" + run, "--set", "train.max_steps=1"}
 		read(t, done(t, dir, append([]string{"plan", "one.yaml", "--json"}, out...)...), &p)
 		done(t, dir, append([]string{"train", "one.yaml"}, out...)...)
-		stat, err := os.Stat(filepath.Join(dir, method, file))
+		stat, err := os.Stat(filepath.Join(dir, run, file))
 		require.NoError(t, err)
 		assert.InDelta(t, p.FileBytes, stat.Size(), 8<<10, method)
 		assert.GreaterOrEqual(t, stat.Size(), p.FileBytes, method)

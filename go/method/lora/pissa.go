@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/graftlm/graft/bindings"
+	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/nn"
 )
 
@@ -147,4 +148,18 @@ func gaussian(rows, cols int, seed uint64) *mat.Dense {
 		d[i] = math.Sqrt(-2*math.Log(u)) * math.Cos(angle)
 	}
 	return mat.NewDense(rows, cols, d)
+}
+
+// Written is the number of values in the adapter's file: beside those that are
+// trained PiSSA's has the first ones.
+func (c Config) Written(m *model.Model) int {
+	n := m.Params.TrainableLen()
+	if c.pissa() {
+		for _, l := range m.Linears() {
+			for _, a := range l.Adapters {
+				n += a.A.Shape[0]*a.A.Shape[1] + a.B.Shape[0]*a.B.Shape[1]
+			}
+		}
+	}
+	return n
 }
