@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-cuda-parity test-gpu-pack cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt bench-plugin parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-cuda-parity test-gpu-pack cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -33,8 +33,8 @@ $(PJRT_PLUGIN):
 	cd .cache/pjrt && echo "$(PJRT_SHA256)  $(PJRT_WHEEL)" | sha256sum -c --quiet
 	cd .cache/pjrt && python3 -m zipfile -e $(PJRT_WHEEL) unpacked && mv unpacked/xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so . && rm -r unpacked $(PJRT_WHEEL)
 
-test-pjrt: $(PJRT_PLUGIN) ## the operation table, training and generation on that plugin
-	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -timeout 40m -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity ./examples/demo
+test-pjrt: $(PJRT_PLUGIN) ## the operation table, training, generation and the commands on that plugin
+	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -timeout 40m -run PJRT ./bindings/pjrt ./go/device ./tests/optest ./tests/parity ./tests/e2e ./examples/demo
 
 check: ## formatting, module files, the build without cgo and a run of it
 	@test -z "$$(gofmt -l bindings cmd csrc go tests examples)" || { gofmt -l bindings cmd csrc go tests examples; echo "run gofmt -w on these"; exit 1; }
@@ -57,10 +57,13 @@ fuzz: ## every parser of files, FUZZTIME (10m) each
 compare: ## every method on the demo's task, measured: the table and runs/compare/compare.html
 	$(GO) run ./examples/demo -compare -out runs/compare
 
-bench: ## operations, the whole step and the tokenizer on this machine, that beside the tokenizers package
+bench: ## operations, the whole step and the tokenizer on this machine; the step on a PJRT plugin, the tokenizers package where pip can fetch them
 	$(GO) test -run '^$$' -bench . ./tests/optest ./tests/bench ./go/tokenizer
-	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-tokenizers; \
-	else echo "not run: what python3 -m pip fetches: the tokenizers package (make bench-tokenizers)"; fi
+	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-plugin bench-tokenizers; \
+	else echo "not run: what python3 -m pip fetches: a PJRT plugin (make bench-plugin), the tokenizers package (make bench-tokenizers)"; fi
+
+bench-plugin: $(PJRT_PLUGIN) ## the step on that plugin
+	GRAFT_PJRT_PLUGIN=$(PJRT_PLUGIN) $(GO) test -run '^$$' -bench PJRT ./tests/bench
 
 bench-peft: ## the step beside transformers + PEFT, installed from PyPI into .cache/peft
 	tests/bench/peft.sh

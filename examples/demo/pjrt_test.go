@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/graftlm/graft/bindings/pjrt"
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/train"
@@ -54,4 +55,5 @@ func TestPJRTDemo(t *testing.T) {
 		assert.InEpsilon(t, want, losses["pjrt:"+plugin][i], 1e-5, "%d", i)
 	}
 	assert.Less(t, losses["cpu"][11], losses["cpu"][10], "it learns")
+	assert.Zero(t, pjrt.Live(), "every buffer is freed")
 }
