@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/graftlm/graft/bindings"
 	graft "github.com/graftlm/graft/go"
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
@@ -104,8 +105,8 @@ func TestRunFileSaysWhatARunIsMadeOf(t *testing.T) {
 		Identity map[string]string `json:"identity"`
 		Binary   string            `json:"binary"`
 		Versions map[string]string `json:"versions"`
-		Planned  []int64           `json:"planned_bytes"`
-		Used     []int64           `json:"used_bytes"`
+		Planned  bindings.Plan     `json:"planned_bytes"`
+		Used     *bindings.Plan    `json:"used_bytes"`
 		Speed    float64           `json:"tokens_per_second"`
 	}) {
 		text, err := os.ReadFile(filepath.Join(dir, "run", "run.json"))
@@ -115,7 +116,7 @@ func TestRunFileSaysWhatARunIsMadeOf(t *testing.T) {
 	}
 	result, err := run.Train(t.Context(), false, func(e train.Event) {
 		if e.Step == 1 {
-			assert.Empty(t, read().Used, "before its end")
+			assert.Nil(t, read().Used, "before its end")
 		}
 	})
 	require.NoError(t, err)
@@ -131,7 +132,7 @@ func TestRunFileSaysWhatARunIsMadeOf(t *testing.T) {
 	assert.Equal(t, hex.EncodeToString(sum[:]), r.Binary)
 	assert.Equal(t, runtime.Version(), r.Versions["go"])
 	assert.Equal(t, graft.Version(), r.Versions["graft"])
-	assert.Equal(t, result.Planned[:], r.Planned)
-	assert.Equal(t, result.Used[:], r.Used)
+	assert.Equal(t, result.Planned, r.Planned)
+	assert.Equal(t, &result.Used, r.Used)
 	assert.Equal(t, result.TokensPerSec, r.Speed)
 }
