@@ -15,6 +15,8 @@ try:
     import torch
 
     import torch_bench
+
+    torch.empty(1, device="cuda")
 except Exception as e:  # not there; or without CUDA, with another driver, out of memory
     torch, no_torch = None, f"{type(e).__name__}: {e}"
 else:

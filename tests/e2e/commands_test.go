@@ -124,7 +124,7 @@ func TestPlanWithoutWeights(t *testing.T) {
 			run = strings.Replace(run, "train: train.jsonl", "train: test.jsonl", 1)
 		}
 		write(t, dir, "plan.yaml", run)
-		return done(t, dir, "plan", "plan.yaml", "--json", "--set", "model.dtype=f32", "--set", "data.cache=none")
+		return done(t, dir, "plan", "plan.yaml", "--json", "--memory", "4GiB", "--set", "model.dtype=f32", "--set", "data.cache=none")
 	}
 	methods := []string{"type: full", "type: lora", "type: qlora", "type: prompt", "type: ptuning", "type: prefix", "type: head", "type: head, beneath: lora"}
 	with := map[string]string{}

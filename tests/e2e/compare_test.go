@@ -72,6 +72,7 @@ func TestCompareReplacesOnlyItsOwn(t *testing.T) {
 	refused("lora", "out/lora is in use by another run")
 	f.Close()
 
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "out/lora/checkpoints"))) // or the run has ended, and nobody goes on with it
 	done(t, dir, "train", "run.yaml", "--resume", "auto", "--set", "train.output_dir=out/lora", "--set", "train.max_steps=1")
 	refused("lora", "out/lora is not empty")
 	assert.FileExists(t, filepath.Join(dir, "out/lora/adapter/adapter_model.safetensors"))

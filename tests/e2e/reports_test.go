@@ -111,9 +111,10 @@ func TestSmallCommands(t *testing.T) {
 		}
 	}
 	assert.Equal(t, done(t, dir, "data", "pack", "run.yaml", "--set", "data.cache=none"), done(t, dir, "data", "preprocess", "run.yaml", "--set", "data.cache=none"))
-	plan := done(t, dir, "plan", "run.yaml", "--json", "--set", "data.cache=none")
-	assert.Equal(t, plan, done(t, dir, "estimate", "run.yaml", "--json", "--set", "data.cache=none"))
-	assert.Equal(t, plan, done(t, dir, "train", "run.yaml", "--dry-run", "--json", "--set", "data.cache=none"), "the plan alone")
+	planned := []string{"run.yaml", "--json", "--memory", "4GiB", "--set", "data.cache=none"}
+	plan := done(t, dir, append([]string{"plan"}, planned...)...)
+	assert.Equal(t, plan, done(t, dir, append([]string{"estimate"}, planned...)...))
+	assert.Equal(t, plan, done(t, dir, append([]string{"train", "--dry-run"}, planned...)...), "the plan alone")
 	assert.NoDirExists(t, filepath.Join(dir, "out"))
 
 	c := command(t.Context(), dir, "tokenize", "base", "--json")
