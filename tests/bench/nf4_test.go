@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,10 +15,11 @@ import (
 // quantised scales. decode writes it as bfloat16; matvec multiplies one token with
 // it, so that reading the weight is all of the time, beside one in bfloat16. It
 // prints the weights a second, the bytes that decoding them moves (0.516 in and 2
-// out), and that as a share of what copying moves on this machine.
+// out), and that as a share of what copying moves on this machine: each of them the
+// median, a copy after every launch.
 func BenchmarkNF4(b *testing.B) {
 	const out, in = 14336, 4096
-	copied := copyBandwidth()
+	duplicate := newCopies()
 	bench := func(name string, quantised bool, moved float64, program func(m *bindings.Memory, w bindings.Weight) (func(bindings.Ops), []bindings.Tensor)) {
 		b.Run(name, func(b *testing.B) {
 			backend, m := native.CPU(native.Options{}), bindings.NewMemory()
@@ -44,10 +46,14 @@ func BenchmarkNF4(b *testing.B) {
 			run, err := dev.Prepare(name, ops)
 			require.NoError(b, err)
 			defer run.Close()
+			var launches, copies []float64
 			for b.Loop() {
-				require.NoError(b, run.Launch())
+				launches = append(launches, seconds(func() { require.NoError(b, run.Launch()) }))
+				copies = append(copies, seconds(duplicate))
 			}
-			rate := out * in * float64(b.N) / b.Elapsed().Seconds()
+			took := median(launches)
+			rate, copied := out*in/took, copiedBytes/median(copies)
+			b.ReportMetric(1e9*took, "ns/op")
 			b.ReportMetric(rate/1e9, "Gweights/s")
 			b.ReportMetric(moved*rate/1e9, "GB/s")
 			b.ReportMetric(100*moved*rate/copied, "%copy")
@@ -66,26 +72,35 @@ func BenchmarkNF4(b *testing.B) {
 	bench("matvec/bf16", false, 2, matvec)
 }
 
-// copyBandwidth is the bytes read and written a second by copies of 128 MiB on
-// two threads, the best of five.
-func copyBandwidth() float64 {
-	const n = 64 << 20
+// copiedBytes are read and written by a copy.
+const copiedBytes = 4 * copyPart
+const copyPart = 64 << 20
+
+// newCopies gives a copy of 128 MiB on two threads.
+func newCopies() func() {
 	var from, to [2][]byte
 	for i := range from {
-		from[i], to[i] = make([]byte, n), make([]byte, n)
-		for j := 0; j < n; j += 4096 {
+		from[i], to[i] = make([]byte, copyPart), make([]byte, copyPart)
+		for j := 0; j < copyPart; j += 4096 {
 			from[i][j], to[i][j] = 1, 1
 		}
 	}
-	best := 0.0
-	for range 5 {
-		began := time.Now()
+	return func() {
 		var wait sync.WaitGroup
 		for i := range from {
 			wait.Go(func() { copy(to[i], from[i]) })
 		}
 		wait.Wait()
-		best = max(best, 4*n/time.Since(began).Seconds())
 	}
-	return best
+}
+
+func seconds(work func()) float64 {
+	began := time.Now()
+	work()
+	return time.Since(began).Seconds()
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
 }
