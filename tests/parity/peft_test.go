@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/graftlm/graft/go/adapter"
 	"github.com/graftlm/graft/go/atomicfs"
 	"github.com/graftlm/graft/go/export"
 	"github.com/graftlm/graft/go/hub"
@@ -228,4 +229,50 @@ func TestBitsandbytesLoads(t *testing.T) {
 	s.adapter = f.written(t, s, f.Methods["f32"])
 	f.same(t, request{Base: ahead, Adapter: s.adapter}, s, before)
 	f.same(t, request{Base: f.dir, NF4: true, Adapter: s.adapter}, s, before)
+}
+
+// TestCombinedLoads: PEFT puts an adapter that was combined of two on their
+// base, and transformers loads a merge that was quantised again.
+func TestCombinedLoads(t *testing.T) {
+	needsPython(t)
+	f := read(t, "llama")
+	var parts []adapter.Weighted
+	for _, name := range []string{"qv", "rslora"} {
+		a, err := adapter.Open(f.adapter(name, "final"))
+		require.NoError(t, err)
+		parts = append(parts, adapter.Weighted{Adapter: a, Weight: 0.6})
+	}
+	for _, kind := range []adapter.Kind{"cat", "svd", "ties"} {
+		t.Run(string(kind), func(t *testing.T) {
+			both, err := adapter.Combine(kind, parts, adapter.Options{Rank: 4, Density: 0.5})
+			require.NoError(t, err)
+			s := f.setting(t, "qv")
+			s.adapter = filepath.Join(t.TempDir(), "both")
+			require.NoError(t, both.Write(s.adapter))
+			s.method, err = lora.Read(s.adapter)
+			require.NoError(t, err)
+			f.same(t, request{Base: f.dir, Adapter: s.adapter}, s, f.tensor(t, "logits.0"))
+		})
+	}
+	t.Run("merged nf4", func(t *testing.T) {
+		f := read(t, "qlora")
+		m, how := model.New(f.config(t)), lora.Config{R: 4, Alpha: 8, Targets: []string{"all-linear"}}
+		require.NoError(t, how.Attach(m, 7))
+		values, err := how.Load(filepath.Join(f.dir, "final.f32"), m)
+		require.NoError(t, err)
+		dir := filepath.Join(t.TempDir(), "merged")
+		_, err = export.MergeNF4(t.Context(), nil, f.checkpoint(t), m, values, true, dir, nil)
+		require.NoError(t, err)
+		h, err := hub.Open(dir)
+		require.NoError(t, err)
+		defer h.Close()
+		s := f.qlora(t, h, model.QuantAuto)
+		s.method, s.adapter = nil, ""
+		dense := logits(t, single, setting{config: f.config(t), source: f.checkpoint(t)}, f.row(0))
+		before := make([]float32, len(dense))
+		for i, z := range dense {
+			before[i] = float32(z)
+		}
+		f.same(t, request{Base: dir}, s, before)
+	})
 }
