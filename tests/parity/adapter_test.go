@@ -1,7 +1,6 @@
 package parity_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -93,6 +92,15 @@ func kinds(paths any) (all []any) {
 	return all
 }
 
+// onDevice does the sums of an export where the fixtures are followed.
+func onDevice(t *testing.T, m *model.Model) *export.Arithmetic {
+	t.Helper()
+	on, err := export.OnDevice(single.open(), m)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, on.Close()) })
+	return on
+}
+
 // merged has the method whose merge the fixture stores.
 var merged = map[string]string{"llama": "all-linear", "mistral": "qv", "qwen2": "rslora", "qwen3": "patterns"}
 
@@ -109,7 +117,7 @@ func TestMerge(t *testing.T) {
 			values, err := adapted.Load(f.adapter(name, "final"), m)
 			require.NoError(t, err)
 			dir := filepath.Join(t.TempDir(), "merged")
-			require.NoError(t, export.Merge(context.Background(), nil, base, m, values, dir, nil))
+			require.NoError(t, export.Merge(t.Context(), onDevice(t, m), base, m, values, dir, nil))
 
 			before, err := method.ReadTensors(filepath.Join(f.dir, "model.safetensors"))
 			require.NoError(t, err)

@@ -21,7 +21,7 @@ func TestMergeOntoDecoded(t *testing.T) {
 	merge := func(name, base string, change func(*graft.MergeOptions)) (graft.Merged, error) {
 		o := graft.MergeOptions{
 			Model: filepath.Join(f.dir, base), Adapters: []graft.Weighted{{Dir: filepath.Join(f.dir, "final.f32"), Weight: 1}}, Out: filepath.Join(dir, name),
-			Samples: 4, MaxKL: 1e-3, Device: "cpu",
+			Samples: 4, MaxKL: 1e-3, Backend: single.open(),
 		}
 		change(&o)
 		return graft.Merge(t.Context(), o)

@@ -1,7 +1,6 @@
 package parity_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,7 +25,8 @@ func TestQuantizedCheckpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := read(t, "qlora")
 			dir := filepath.Join(t.TempDir(), name)
-			require.NoError(t, export.Quantize(context.Background(), nil, f.checkpoint(t), model.New(f.config(t)), double, dir, nil))
+			m := model.New(f.config(t))
+			require.NoError(t, export.Quantize(t.Context(), onDevice(t, m), f.checkpoint(t), m, double, dir, nil))
 			file := func(dir string) []byte {
 				raw, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 				require.NoError(t, err)

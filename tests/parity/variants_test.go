@@ -1,7 +1,6 @@
 package parity_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -159,7 +158,7 @@ func TestVariantMerge(t *testing.T) {
 		values, err := c.Load(f.adapter(name, "final"), m)
 		require.NoError(t, err)
 		dir := filepath.Join(t.TempDir(), "merged")
-		require.NoError(t, export.Merge(context.Background(), nil, f.checkpoint(t), m, values, dir, nil))
+		require.NoError(t, export.Merge(t.Context(), onDevice(t, m), f.checkpoint(t), m, values, dir, nil))
 		after, err := method.ReadTensors(filepath.Join(dir, "model.safetensors"))
 		require.NoError(t, err)
 		for n, want := range f.tensors {
