@@ -110,20 +110,14 @@ func (b *Base) Quantized() bool {
 // Weights counts the parameters of the checkpoint, a matrix in four bits as what
 // it stands for, and says how such matrices are stored: "" where there are none.
 func (b *Base) Weights() (parameters int64, stored string, err error) {
-	parts, matrices, nested := map[string]bool{}, 0, ""
-	for _, t := range b.Files.Tensors() {
-		m, err := bnb.Find(b.Files, t.Name)
-		if err != nil {
-			return 0, "", err
-		}
-		if m == nil {
-			continue
-		}
-		for _, part := range m.Parts() {
-			parts[part] = true
-		}
+	matrices, parts, err := bnb.All(b.Files, b.Files.Tensors())
+	if err != nil {
+		return 0, "", err
+	}
+	nested := ""
+	for _, m := range matrices {
 		parameters += int64(m.Shape[0]) * int64(m.Shape[1])
-		if matrices++; m.Double {
+		if m.Double {
 			nested = ", their scales quantised in turn"
 		}
 	}
@@ -132,8 +126,8 @@ func (b *Base) Weights() (parameters int64, stored string, err error) {
 			parameters += t.Elements()
 		}
 	}
-	if matrices > 0 {
-		stored = fmt.Sprintf("nf4, %d matrices%s", matrices, nested)
+	if len(matrices) > 0 {
+		stored = fmt.Sprintf("nf4, %d matrices%s", len(matrices), nested)
 	}
 	return parameters, stored, nil
 }

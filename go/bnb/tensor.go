@@ -87,6 +87,26 @@ func Find(s Source, name string) (*Tensor, error) {
 	return t, nil
 }
 
+// All gives the four-bit matrices among tensors of a source, in their order, and
+// the names of the tensors that they consist of.
+func All(s Source, tensors []safetensors.Info) (all []*Tensor, parts map[string]bool, err error) {
+	parts = map[string]bool{}
+	for _, info := range tensors {
+		t, err := Find(s, info.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if t == nil {
+			continue
+		}
+		all = append(all, t)
+		for _, part := range t.Parts() {
+			parts[part] = true
+		}
+	}
+	return all, parts, nil
+}
+
 // check holds the parts to each other.
 func (t *Tensor) check(st state) error {
 	where := t.Name + statePart

@@ -27,25 +27,21 @@ type dequantized struct {
 // a matrix is read.
 func Dequantized(on *Arithmetic, h *hub.Model, m *model.Model, double bool) (Base, error) {
 	d := &dequantized{Model: h, matrices: map[string]func([]float32, int) error{}}
-	parts, linear := map[string]bool{}, linearNames(m)
-	for _, info := range h.Tensors() {
-		q, err := bnb.Find(h, info.Name)
+	linear := linearNames(m)
+	stored, parts, err := bnb.All(h, h.Tensors())
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range stored {
+		info, err := decodedInfo(q)
 		if err != nil {
 			return nil, err
 		}
-		if q != nil {
-			for _, p := range q.Parts() {
-				parts[p] = true
-			}
-			if info, err = decodedInfo(q); err != nil {
-				return nil, err
-			}
-			q.Decode = on.decode
-			if d.matrices[info.Name], err = q.Values(); err != nil {
-				return nil, err
-			}
-			d.tensors = append(d.tensors, info)
+		q.Decode = on.decode
+		if d.matrices[info.Name], err = q.Values(); err != nil {
+			return nil, err
 		}
+		d.tensors = append(d.tensors, info)
 	}
 	ahead := len(d.tensors) > 0
 	for _, info := range h.Tensors() {
