@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +16,7 @@ import (
 	"github.com/graftlm/graft/go/config"
 	"github.com/graftlm/graft/go/failure"
 	"github.com/graftlm/graft/go/train"
+	"github.com/graftlm/graft/tests/tree"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -38,39 +38,24 @@ train: {max_steps: 2, micro_batch_size: 2, gradient_accumulation_steps: 1, outpu
 	return run
 }
 
-// files are those below a directory.
-func files(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			var raw []byte
-			raw, err = os.ReadFile(path)
-			all[path] = string(raw)
-		}
-		return err
-	}))
-	return all
-}
-
 // TestAnEndedRunStays: nothing of it is written again, its result is given, and
 // another configuration is refused before anything is written, with what differs.
 func TestAnEndedRunStays(t *testing.T) {
 	dir := place(t, nil)
 	want, err := again(t, dir, graft.Options{}).Train(t.Context(), false, nil)
 	require.NoError(t, err)
-	before := files(t, filepath.Join(dir, "run"))
+	before := tree.Files(t, filepath.Join(dir, "run"))
 	var said []string
 	got, err := again(t, dir, graft.Options{}).Train(t.Context(), true, func(e train.Event) { said = append(said, e.Message) })
 	require.NoError(t, err)
 	assert.Equal(t, []string{"already at step 2/2; nothing to do"}, said)
 	assert.Equal(t, want, got)
-	assert.Equal(t, before, files(t, filepath.Join(dir, "run")))
+	assert.Equal(t, before, tree.Files(t, filepath.Join(dir, "run")))
 
 	_, err = again(t, dir, graft.Options{}, "train.max_steps=3", "optim.learning_rate=1e-3", "train.max_skipped=9").Train(t.Context(), true, nil)
 	require.ErrorIs(t, err, failure.ErrConfig)
 	assert.ErrorContains(t, err, "was made with optim.learning_rate 0.0002, now 0.001; train.max_steps 2, now 3; resume with")
-	assert.Equal(t, before, files(t, filepath.Join(dir, "run")))
+	assert.Equal(t, before, tree.Files(t, filepath.Join(dir, "run")))
 }
 
 // TestResumeFromNamesACheckpoint; it goes on in a new directory, and not in one

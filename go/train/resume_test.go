@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/graftlm/graft/go/optim"
 	"github.com/graftlm/graft/go/plan"
 	"github.com/graftlm/graft/go/train"
+	"github.com/graftlm/graft/tests/tree"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -64,21 +64,6 @@ func short(t *testing.T, dir string, batches uneven, change func(*train.Run)) *t
 	return r
 }
 
-// contents are the files below a directory.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			var raw []byte
-			raw, err = os.ReadFile(path)
-			all[path] = string(raw)
-		}
-		return err
-	}))
-	return all
-}
-
 // TestAnEndedRunHasItsResult; with its output gone that is written anew, from the
 // checkpoint, and the result stays.
 func TestAnEndedRunHasItsResult(t *testing.T) {
@@ -89,7 +74,7 @@ func TestAnEndedRunHasItsResult(t *testing.T) {
 	assert.Nil(t, none)
 	want, err := r.Start(t.Context(), false, nil)
 	require.NoError(t, err)
-	before := contents(t, dir)
+	before := tree.Files(t, dir)
 
 	r = short(t, dir, steps, nil)
 	done, err := r.Finished()
@@ -97,7 +82,7 @@ func TestAnEndedRunHasItsResult(t *testing.T) {
 	require.NotNil(t, done)
 	assert.Equal(t, want, *done)
 	assert.Equal(t, "already at step 4/4; nothing to do", r.NothingToDo(*done))
-	assert.Equal(t, before, contents(t, dir))
+	assert.Equal(t, before, tree.Files(t, dir))
 
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "adapter")))
 	done, err = r.Finished()
@@ -108,7 +93,7 @@ func TestAnEndedRunHasItsResult(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, again)
 	assert.Contains(t, strings.Join(said, "\n"), "already at step 4/4; writing "+filepath.Join(dir, "adapter"))
-	assert.Equal(t, before, contents(t, dir))
+	assert.Equal(t, before, tree.Files(t, dir))
 
 	_, err = short(t, dir, steps, func(r *train.Run) { r.Identity = map[string]string{"run": "other"} }).Finished()
 	assert.ErrorIs(t, err, failure.ErrConfig)
@@ -120,7 +105,7 @@ func TestAnEndedRunHasItsResult(t *testing.T) {
 	result, err := more.Start(t.Context(), true, nil)
 	require.NoError(t, err)
 	assert.Equal(t, 6, result.Steps)
-	assert.NotEqual(t, before[filepath.Join(dir, "adapter", "adapter_model.safetensors")], contents(t, dir)[filepath.Join(dir, "adapter", "adapter_model.safetensors")])
+	assert.NotEqual(t, before[filepath.Join(dir, "adapter", "adapter_model.safetensors")], tree.Files(t, dir)[filepath.Join(dir, "adapter", "adapter_model.safetensors")])
 }
 
 // TestTheEarlierOutputStaysUntilTheNewOneIsWhole: a full disk does not lose it.
@@ -128,13 +113,13 @@ func TestTheEarlierOutputStaysUntilTheNewOneIsWhole(t *testing.T) {
 	dir := t.TempDir()
 	_, err := short(t, dir, uneven{2, 0}, nil).Start(t.Context(), false, nil)
 	require.NoError(t, err)
-	before := contents(t, filepath.Join(dir, "adapter"))
+	before := tree.Files(t, filepath.Join(dir, "adapter"))
 	full := errors.New("disk full")
 	_, err = short(t, dir, uneven{3, 0}, func(r *train.Run) {
 		r.Extra = func(*atomicfs.Dir) error { return full }
 	}).Start(t.Context(), true, nil)
 	require.ErrorIs(t, err, full)
-	assert.Equal(t, before, contents(t, filepath.Join(dir, "adapter")))
+	assert.Equal(t, before, tree.Files(t, filepath.Join(dir, "adapter")))
 }
 
 // TestAResumedRunCountsAllOfItsStarts: tokens, seconds, and memory, though the
@@ -226,7 +211,7 @@ func TestStoppedAnywhere(t *testing.T) {
 		assert.Equal(t, *want.EvalAfter, *got.EvalAfter)
 		assert.Equal(t, want.BestStep, got.BestStep)
 		assert.Equal(t, timeless(t, whole), timeless(t, dir), "question %d", n)
-		for name, text := range contents(t, filepath.Join(whole, "adapter")) {
+		for name, text := range tree.Files(t, filepath.Join(whole, "adapter")) {
 			got, err := os.ReadFile(filepath.Join(dir, "adapter", filepath.Base(name)))
 			require.NoError(t, err)
 			assert.Equal(t, text, string(got))
@@ -322,7 +307,7 @@ func TestResumesFromACheckpointThatIsNamed(t *testing.T) {
 	assert.Equal(t, 1, taken)
 	assert.Equal(t, want.BestStep, got.BestStep)
 	assert.Equal(t, want.Tokens, got.Tokens)
-	for name, text := range contents(t, filepath.Join(first, "adapter")) {
+	for name, text := range tree.Files(t, filepath.Join(first, "adapter")) {
 		again, err := os.ReadFile(filepath.Join(second, "adapter", filepath.Base(name)))
 		require.NoError(t, err)
 		assert.Equal(t, text, string(again), name)
