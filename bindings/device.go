@@ -86,6 +86,15 @@ type Program interface {
 // while weights are loaded: nothing is captured or compiled for them.
 type Runner interface{ Run(issue func(Ops)) error }
 
+// Marker is a device with a clock of its own. Mark i notes when all that was issued
+// before it is done, and Elapsed tells what passed between two marks that a
+// Download or a wait came after. A device without such a clock answers with
+// ErrNotImplemented; a Profiler with one makes marks of its own, from 0.
+type Marker interface {
+	Mark(i int) error
+	Elapsed(from, to int) (time.Duration, error)
+}
+
 // Profiler is a device that can time the operations of its programs, by name.
 type Profiler interface {
 	Profile(run func() error) (map[string]OpTime, error)

@@ -12,9 +12,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/build/cuda}/gpu
 results=${RESULTS:-$root/cuda/bench/results}
 what=${1:-}
-# cuDNN comes with PyTorch, where no loader looks for it.
-LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0] + "/lib")' 2>/dev/null || true)
-export LD_LIBRARY_PATH
+. "$root/cuda/libraries.sh"
 [ -x "$build/test_ops_once" ] || { echo "bench-gpu: $build/test_ops_once is not there: run test-gpu first" >&2; exit 1; }
 [ "$what" = choose ] && exec "$build/bench" choose
 

@@ -13,18 +13,17 @@
 #
 # and where they are named, for they test nothing:
 #   rates        the time of each operation: rates.log
-#   peers        steps beside transformers + PEFT, where python3 has them: peers.log, step.json (step.py)
+#   peers        steps beside transformers + PEFT, where python3 has them: peers.log, step.json (step.py);
+#                METHODS=lora alone goes to step-lora.json
 #
 # Each of these ends after LIMIT seconds (570), as a failure that says so, so that a
 # call for one of them is shorter than ten minutes. OPERATIONS is part of a name: only
-# these operations are run. SANITIZER names compute-sanitizer where it is not in the
+# these operations are run; FIXTURES of those of the table and of parity. SANITIZER names compute-sanitizer where it is not in the
 # path; "none" leaves it out, and says so. SHORT=1 takes four steps for a hundred.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export GRAFT_CUDA_LIB="${GRAFT_CUDA_LIB:-$here/libgraft_cuda.so}"
-# cuDNN comes with PyTorch, where no loader looks for it.
-LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0] + "/lib")' 2>/dev/null || true)
-export LD_LIBRARY_PATH
+. "$here/libraries.sh"
 limit=${LIMIT:-570}
 only=${OPERATIONS:-}
 tools="memcheck racecheck initcheck synccheck"
@@ -33,11 +32,16 @@ of_steps="table parity devices readers hundred memory sanitizer bench"
 failed=
 
 part() {  # name, command: its output is shown where it fails
-    local name=$1 began=$SECONDS status=0
+    local name=$1 began=$SECONDS status=0 missing
     shift
     (cd "$here" && exec timeout -k 10 "$limit" "$@") >"$here/$name.log" 2>&1 || status=$?
     if [ $status = 0 ]; then
         echo "ok    $name, $((SECONDS - began)) s"
+        return
+    fi
+    # A library that was asked for is not on this machine: nothing was tested.
+    if missing=$(grep -m1 -oE 'GRAFT_CUDA_[A-Z]+=[a-z]+: .*' "$here/$name.log"); then
+        echo "not run: $name: $missing"
         return
     fi
     tail -n 40 "$here/$name.log"
@@ -81,7 +85,12 @@ each() {  # the parts that a name stands for
     *) echo "$1" ;;
     esac
 }
-for p in $(for name in $PARTS; do each "$name"; done); do
+known=" $(for name in $of_operations $of_steps rates peers; do each "$name"; done | tr '\n' ' ') "
+parts=$(for name in $PARTS; do each "$name"; done)
+for p in $parts; do
+    [[ $known = *" $p "* || $p = bench-* ]] || { echo "run.sh: PARTS: $p is none of $of_operations $of_steps rates peers" >&2; exit 2; }
+done
+for p in $parts; do
     case $p in
     check)
         part check "$here/device_check"
@@ -91,20 +100,22 @@ for p in $(for name in $PARTS; do each "$name"; done); do
     products-own | products-wgmma | products-cublaslt) part "$p" env GRAFT_CUDA_GEMM="${p#*-}" "$here/test_ops_once" linear ;;
     attention-wgmma | attention-cudnn) part "$p" env GRAFT_CUDA_ATTENTION="${p#*-}" "$here/test_ops_once" attention ;;
     memcheck | racecheck | initcheck | synccheck) under "$p" "$p" "$here/test_ops_once" ${only:+"$only"} ;;
-    table) part table "$here/optest.test" -test.run 'TestCUDA$' ;;
-    parity) part parity "$here/parity.test" ;;
+    table) part table "$here/optest.test" -test.run "TestCUDA\$/${FIXTURES:-}" ;;
+    parity) part parity "$here/parity.test" -test.run "${FIXTURES:-.}" ;;
     devices) step devices TestDevices ;;
     readers) step readers 'TestReaders$' ;;
     hundred) step hundred 'TestHundredSteps$' ;;
     memory) step memory 'TestNoMemory$' ;;
     step-memcheck | step-racecheck | step-initcheck | step-synccheck) under "${p#*-}" "$p" "$here/step.test" -test.run 'TestOneStep$' ;;
-    bench-*) part "$p" "$here/graft" bench step --model "${MODEL:-llama-3.2-1b}" --method "${p#*-}" --device cuda:0 --batch "${BATCH:-1}" --seq "${SEQ:-4096}" --json ;;
+    bench-*)
+        part "$p" "$here/graft" bench step --model "${MODEL:-llama-3.2-1b}" --method "${p#*-}" --device cuda:0 --batch "${BATCH:-1}" --seq "${SEQ:-4096}" --json
+        grep -E '"(tokens_per_second|mfu|busy_at_most|device)":' "$here/$p.log" || true
+        ;;
     rates) part rates "$here/bench" ${only:+"$only"} ;;
     peers)
-        part peers python3 "$here/step.py" --methods "$(echo "${METHODS:-lora qlora full}" | tr ' ' ,)" --out "$here/step.json"
+        part peers python3 "$here/step.py" --methods "$(echo "${METHODS:-lora qlora full}" | tr ' ' ,)" --out "$here/step${METHODS:+-${METHODS// /-}}.json"
         cat "$here/peers.log"
         ;;
-    *) echo "run.sh: PARTS: $p is none of $of_operations $of_steps rates peers" >&2; exit 2 ;;
     esac
 done
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

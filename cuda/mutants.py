@@ -149,6 +149,8 @@ def environment(kernel, build):
     """Kernels that are asked for."""
     if kernel in ("attention_wgmma", "attention_cudnn"):
         return os.environ | {"GRAFT_CUDA_ATTENTION": kernel.removeprefix("attention_"), "LD_LIBRARY_PATH": str(build / "cudnn")}
+    if kernel == "gemm_mma":
+        return os.environ | {"GRAFT_CUDA_GEMM": "own"}
     return None
 
 

@@ -10,16 +10,16 @@ out=${1:-$root/build/gpu-tests}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$root"
+rm -rf "$out/graft" "$out"/*.test "$out/testdata"
 if [ "${GO:=go}" != none ]; then
     for package in step optest parity; do
-        "$GO" test -c -tags cuda -trimpath -ldflags '-s -w' -o "$out/$package.test" "./tests/$package"
+        "$GO" test -c -tags cuda -ldflags '-s -w' -o "$out/$package.test" "./tests/$package"
     done
-    "$GO" build -trimpath -ldflags '-s -w' -o "$out/graft" ./cmd/graft
-    rm -rf "$out/testdata"
+    "$GO" build -ldflags '-s -w' -o "$out/graft" ./cmd/graft
     cp -R tests/parity/testdata "$out/testdata"
 fi
 cp cuda/carried.sh "$out/run.sh"
-cp cuda/bench/step.py tests/bench/peer.py go/model/shapes.go "$out"
+cp cuda/libraries.sh cuda/bench/step.py tests/bench/peer.py go/model/shapes.go "$out"
 git rev-parse --short HEAD >"$out/commit" 2>/dev/null || echo unknown >"$out/commit"
 if [ -n "${EMULATION:-}" ]; then
     cp "$EMULATION/libgraft_cuda_host.so" "$out/libgraft_cuda.so"

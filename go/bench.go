@@ -55,11 +55,15 @@ type StepTimes struct {
 	// Where the time of a step went, as the host sees it: uploads, launches, the
 	// wait for the report, and the host's own. On the CPU a launch is the work.
 	Parts map[string]float64 `json:"seconds_by_part"`
-	// BusyAtMost is the share of the time between the first call of a step and its
-	// report, by the host's clock: outside of it the device has no work. What it
-	// waits for inside of it only a profiler of the device tells.
-	BusyAtMost float64            `json:"busy_at_most"`
-	Operations map[string]float64 `json:"seconds_by_operation,omitempty"` // of one more step, each waited for
+	// BusyAtMost is the share of the time in which the device had work: uploads and
+	// launches by its own clock, BusyClock "device"; by the host's, "host", the time
+	// between the first call of a step and its report. What the device waits for
+	// between the kernels of a launch only a profiler tells.
+	BusyAtMost float64 `json:"busy_at_most"`
+	BusyClock  string  `json:"busy_clock"`
+	// Operations are the times of one more step without recordings, by the device's
+	// clock; without one, by the host's, each waited for.
+	Operations map[string]float64 `json:"seconds_by_operation,omitempty"`
 
 	Recomputed int           `json:"recomputed"` // blocks
 	Planned    bindings.Plan `json:"planned_bytes"`
@@ -163,7 +167,7 @@ func BenchStep(ctx context.Context, o StepBench) (r StepTimes, err error) {
 	if r.First, err = step(); err != nil {
 		return r, err
 	}
-	*clock = clockTimes{}
+	clock.reset()
 	began := time.Now()
 	for range steps {
 		s, err := step()
@@ -177,7 +181,10 @@ func BenchStep(ctx context.Context, o StepBench) (r StepTimes, err error) {
 		"upload": clock.upload.Seconds() * per, "launch": clock.launch.Seconds() * per, "wait": clock.wait.Seconds() * per,
 		"host": (all - (clock.upload + clock.launch + clock.wait).Seconds()) * per,
 	}
-	r.BusyAtMost = 1 - clock.idle.Seconds()/all
+	r.BusyAtMost, r.BusyClock = 1-clock.idle.Seconds()/all, "host"
+	if clock.marker != nil {
+		r.BusyAtMost, r.BusyClock = clock.worked.Seconds()/all, "device"
+	}
 	median := slices.Sorted(slices.Values(r.Seconds))[steps/2]
 	r.TokensPerSec = float64(r.Batch*r.Sequence) / median
 	r.Rate = r.ModelFLOPs / median
@@ -192,6 +199,7 @@ func BenchStep(ctx context.Context, o StepBench) (r StepTimes, err error) {
 		r.MFU = r.Rate / r.Peak
 	}
 	if p, ok := clocked.device.(bindings.Profiler); ok {
+		clock.marker = nil // its marks are now those of the operations
 		times, err := p.Profile(func() error { _, err := step(); return err })
 		if err != nil {
 			return r, err

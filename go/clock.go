@@ -1,6 +1,7 @@
 package graft
 
 import (
+	"errors"
 	"time"
 
 	"github.com/graftlm/graft/bindings"
@@ -8,10 +9,14 @@ import (
 
 // clockTimes are where the host's time with a device went. idle is the time
 // between what a download gave and the next call: then the device has nothing
-// to do.
+// to do. Where the device has a clock, worked is what it gave to uploads and
+// launches.
 type clockTimes struct {
-	upload, launch, wait, idle time.Duration
-	done                       time.Time // of the last download
+	upload, launch, wait, idle, worked time.Duration
+	done                               time.Time // of the last download
+
+	marker bindings.Marker // nil: the device has no clock
+	marks  int             // since the last download: two around each upload and launch
 }
 
 func (c *clockTimes) begin() time.Time {
@@ -22,6 +27,39 @@ func (c *clockTimes) begin() time.Time {
 	}
 	return now
 }
+
+// call times a call of the host, and has the device mark when it is done with it.
+func (c *clockTimes) call(took *time.Duration, call func() error) error {
+	began := c.begin()
+	defer func() { *took += time.Since(began) }()
+	if c.marker == nil {
+		return call()
+	}
+	if err := c.marker.Mark(c.marks); err != nil {
+		return err
+	}
+	if err := call(); err != nil {
+		return err
+	}
+	c.marks += 2
+	return c.marker.Mark(c.marks - 1)
+}
+
+// read adds what the device's clock says, after a download.
+func (c *clockTimes) read() error {
+	for i := 0; i < c.marks; i += 2 {
+		t, err := c.marker.Elapsed(i, i+1)
+		if err != nil {
+			return err
+		}
+		c.worked += t
+	}
+	c.marks = 0
+	return nil
+}
+
+// reset forgets what was timed so far.
+func (c *clockTimes) reset() { *c = clockTimes{marker: c.marker} }
 
 // clockedBackend opens a device whose calls are timed.
 type clockedBackend struct {
@@ -36,6 +74,14 @@ func (b *clockedBackend) Open(p bindings.Plan) (bindings.Device, error) {
 		return nil, err
 	}
 	b.device, b.clock = d, &clockTimes{}
+	if m, ok := d.(bindings.Marker); ok {
+		switch err := m.Mark(0); {
+		case err == nil:
+			b.clock.marker = m
+		case !errors.Is(err, bindings.ErrNotImplemented):
+			return nil, errors.Join(err, d.Close())
+		}
+	}
 	return clockedDevice{d, b.clock}, nil
 }
 
@@ -45,18 +91,18 @@ type clockedDevice struct {
 }
 
 func (d clockedDevice) Upload(dst bindings.Tensor, src []byte) error {
-	began := d.clock.begin()
-	defer func() { d.clock.upload += time.Since(began) }()
-	return d.Device.Upload(dst, src)
+	return d.clock.call(&d.clock.upload, func() error { return d.Device.Upload(dst, src) })
 }
 
 func (d clockedDevice) Download(dst []byte, src bindings.Tensor) error {
 	began := d.clock.begin()
-	defer func() {
-		d.clock.done = time.Now()
-		d.clock.wait += d.clock.done.Sub(began)
-	}()
-	return d.Device.Download(dst, src)
+	err := d.Device.Download(dst, src)
+	d.clock.done = time.Now()
+	d.clock.wait += d.clock.done.Sub(began)
+	if err != nil {
+		return err
+	}
+	return d.clock.read()
 }
 
 func (d clockedDevice) Prepare(name string, program func(bindings.Ops)) (bindings.Program, error) {
@@ -73,7 +119,5 @@ type clockedProgram struct {
 }
 
 func (p clockedProgram) Launch() error {
-	began := p.clock.begin()
-	defer func() { p.clock.launch += time.Since(began) }()
-	return p.Program.Launch()
+	return p.clock.call(&p.clock.launch, p.Program.Launch)
 }

@@ -3,6 +3,7 @@ package graft
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/graftlm/graft/bindings"
@@ -84,12 +85,14 @@ func Merge(ctx context.Context, o MergeOptions) (r Merged, err error) {
 	}
 	r.Output = o.Out
 	if o.Samples > 0 {
-		r.Drift, err = b.drift(ctx, o, values, samples)
+		if r.Drift, err = b.drift(ctx, o, values, samples); err != nil {
+			return r, fmt.Errorf("%s is written, but not compared: %w", o.Out, err)
+		}
 	}
-	if err == nil && r.Drift != nil && !(r.Drift.KL <= o.MaxKL) {
-		err = failure.Drift("%s drifts from the base with its adapter by %.3g nats a token, the limit is %g (the adapter itself moves %.3g): the directory is written, but not what was trained", o.Out, r.Drift.KL, o.MaxKL, r.Drift.Effect)
+	if r.Drift != nil && !(r.Drift.KL <= o.MaxKL) {
+		return r, failure.Drift("%s drifts from the base with its adapter by %.3g nats a token, the limit is %g (the adapter itself moves %.3g): the directory is written, but not what was trained", o.Out, r.Drift.KL, o.MaxKL, r.Drift.Effect)
 	}
-	return r, err
+	return r, nil
 }
 
 // merge writes the directory, with the arithmetic on the device for that long.

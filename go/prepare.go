@@ -355,21 +355,20 @@ func bucketsOf(batches []data.MicroBatch) []nn.Bucket {
 const driverBytes = 512 << 20
 
 // limitOf is the bytes that a run may take, 0 if that is not known, and the
-// words that say so.
+// words that say so: memory.limit, but on a GPU no more than it has free.
 func limitOf(c *config.Config, b bindings.Backend) (bytes int64, what string) {
-	if set := int64(c.Memory.Limit); set > 0 {
-		return set, "memory.limit is"
-	}
+	set := int64(c.Memory.Limit)
 	if d, ok := b.(bindings.Describer); ok {
 		x, err := d.Describe()
+		free := max(x.MemoryFree-driverBytes, 1)
 		switch {
-		case err == nil && x.Driver != "":
-			return max(x.MemoryFree-driverBytes, 1), "the device has free, 512 MiB for its driver aside,"
-		case err == nil:
+		case err == nil && x.Driver != "" && (set == 0 || free < set):
+			return free, "the device has free, 512 MiB for its driver aside,"
+		case err == nil && x.Driver == "" && set == 0:
 			return x.MemoryFree, "the device has free"
 		}
 	}
-	return 0, ""
+	return set, "memory.limit is"
 }
 
 // smaller looks for the largest micro-batch that fits a limit, with every block

@@ -9,7 +9,6 @@ package native
 import "C"
 
 import (
-	"time"
 	"unsafe"
 
 	"github.com/graftlm/graft/bindings"
@@ -86,8 +85,8 @@ func flag(b bool) C.int32_t {
 
 // fail keeps the first failure of a program.
 func (d *device) fail(op string, err error) {
-	if d.times != nil {
-		d.clock(op)
+	if d.profiled != nil {
+		d.profiled.ended(op)
 	}
 	if d.err == nil && err != nil {
 		d.err = &bindings.OpError{Op: op, Err: err}
@@ -100,29 +99,8 @@ func (d *device) ready(op string, has C.int) bool {
 	if d.err == nil && has == 0 {
 		d.fail(op, bindings.ErrNotImplemented)
 	}
-	d.began = time.Now()
+	if d.profiled != nil {
+		d.profiled.begins()
+	}
 	return d.err == nil
-}
-
-// clock adds the time of an operation that was issued, once it is done.
-func (d *device) clock(op string) {
-	if err := d.take(C.graft_call_synchronize(d.api, d.context)); err != nil && d.err == nil {
-		d.err = &bindings.OpError{Op: op, Err: err}
-	}
-	t := d.times[op]
-	t.Calls++
-	t.Time += time.Since(d.began)
-	d.times[op] = t
-}
-
-// Profile times the operations of what run launches, one after the other: none
-// overlaps another, and no recording is replayed.
-func (d *device) Profile(run func() error) (map[string]bindings.OpTime, error) {
-	if d.context == nil {
-		return nil, errClosed
-	}
-	d.times = map[string]bindings.OpTime{}
-	defer func() { d.times = nil }()
-	err := run()
-	return d.times, err
 }

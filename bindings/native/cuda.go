@@ -112,7 +112,7 @@ func CUDA(o Options) (bindings.Backend, error) {
 		_, err = b.info()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s is there, device %d cannot be used: %v", bindings.ErrUnavailable, t.file, o.Device, err)
+		return nil, fmt.Errorf("%w: %s is there, device %d cannot be used: %w", bindings.ErrUnavailable, t.file, o.Device, err)
 	}
 	return b, nil
 }
@@ -125,7 +125,7 @@ func CUDADevices() (int, error) {
 	}
 	n, err := t.count()
 	if err != nil {
-		return 0, fmt.Errorf("%w: %s is there, no device can be used: %v", bindings.ErrUnavailable, t.file, err)
+		return 0, fmt.Errorf("%w: %s is there, no device can be used: %w", bindings.ErrUnavailable, t.file, err)
 	}
 	return n, nil
 }

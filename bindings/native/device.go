@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"time"
 	"unsafe"
 
 	"github.com/graftlm/graft/bindings"
@@ -28,9 +27,8 @@ type device struct {
 	adapters *C.graft_low_rank // room for the adapters of a call: C memory, for it holds pointers
 	room     int
 	debug    bool
-	began    time.Time                  // of the operation that is issued
-	times    map[string]bindings.OpTime // nil: not asked for
-	err      error                      // the first failure of the program that runs now
+	profiled *profiled // nil: operations are not timed
+	err      error     // the first failure of the program that runs now
 }
 
 var errClosed = errors.New("device is closed")
@@ -130,10 +128,10 @@ func (p *program) Launch() error {
 	switch {
 	case p.d.context == nil:
 		return errClosed
-	case p.graph != nil && p.d.times == nil:
+	case p.graph != nil && p.d.profiled == nil:
 		return p.d.take(C.graft_call_graph_launch(p.d.api, p.d.context, p.graph))
 	}
-	if err := p.d.Run(p.issue); err != nil || p.graph != nil || p.d.debug || p.d.times != nil || C.graft_can_capture(p.d.api) == 0 {
+	if err := p.d.Run(p.issue); err != nil || p.graph != nil || p.d.debug || p.d.profiled != nil || C.graft_can_capture(p.d.api) == 0 {
 		return err
 	}
 	if err := p.capture(); err != nil {
@@ -148,8 +146,12 @@ func (p *program) capture() error {
 	if err := p.d.take(C.graft_call_capture_begin(p.d.api, p.d.context)); err != nil {
 		return err
 	}
-	failed := p.d.Run(p.issue)
-	return errors.Join(failed, p.d.take(C.graft_call_capture_end(p.d.api, p.d.context, &p.graph))) // it ends the recording also after a failure
+	err := p.d.Run(p.issue)
+	err = errors.Join(err, p.d.take(C.graft_call_capture_end(p.d.api, p.d.context, &p.graph))) // it ends the recording also after a failure
+	if err != nil {
+		p.Close() // what was recorded is not the whole program
+	}
+	return err
 }
 
 func (p *program) Close() error {

@@ -23,6 +23,9 @@ static inline graft_status* graft_call_capture_begin(const graft_api* a, graft_c
 static inline graft_status* graft_call_capture_end(const graft_api* a, graft_context* c, void** g) { return a->capture_end(c, g); }
 static inline graft_status* graft_call_graph_launch(const graft_api* a, graft_context* c, void* g) { return a->graph_launch(c, g); }
 static inline void graft_call_graph_destroy(const graft_api* a, graft_context* c, void* g) { a->graph_destroy(c, g); }
+static inline int graft_has_clock(const graft_api* a) { return a->mark && a->elapsed; }
+static inline graft_status* graft_call_mark(const graft_api* a, graft_context* c, int32_t i) { return a->mark(c, i); }
+static inline graft_status* graft_call_elapsed(const graft_api* a, graft_context* c, int32_t from, int32_t to, double* s) { return a->elapsed(c, from, to, s); }
 static inline graft_status* graft_call_device_count(const graft_api* a, int32_t* n) { return a->device_count(n); }
 
 #define GRAFT_TRAMPOLINE(op) \

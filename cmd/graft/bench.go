@@ -69,7 +69,8 @@ func benchStep(c *cli.Context) error {
 	if r.MFU > 0 {
 		fmt.Fprintf(w, "MFU\t%.1f %% of %.4g TFLOP/s\n", 100*r.MFU, r.Peak/1e12)
 	}
-	fmt.Fprintf(w, "busy\tat most %.2f %%: from the first call of a step to its report, by the host's clock\n", 100*r.BusyAtMost)
+	busy := map[string]string{"device": "uploads and launches, by the device's clock", "host": "from the first call of a step to its report, by the host's clock"}
+	fmt.Fprintf(w, "busy\tat most %.2f %%: %s\n", 100*r.BusyAtMost, busy[r.BusyClock])
 	fmt.Fprintf(w, "memory\tplanned %s, used %s\n", size(r.Planned.Total()), size(r.Used.Total()))
 	if r.Recomputed > 0 {
 		fmt.Fprintf(w, "\t%d layers run again in the backward pass\n", r.Recomputed)

@@ -36,7 +36,9 @@ graft_api make_table() {
     t.context_destroy = [](graft_context* c) { context_destroy(c); };
     t.allocate = [](graft_context* c, void** out, int64_t n) { return call(c, "allocate", [&] { return allocate(c, out, n); }); };
     t.release = [](graft_context* c, void* data, int64_t) {
-        if (data && cudaSetDevice(c->device) == cudaSuccess) cudaFree(data);
+        if (!data || cudaSetDevice(c->device) != cudaSuccess) return;
+        cudaStreamSynchronize(c->stream);  // after a failure there may be work that uses it
+        cudaFree(data);
     };
     t.upload = [](graft_context* c, void* dst, const void* src, int64_t n) {
         return call(c, "upload", [&] { return upload(c, dst, src, n); });
@@ -55,6 +57,10 @@ graft_api make_table() {
 #define OP(op) t.op = [](graft_context* c, const graft_##op##_args* a) { return call(c, #op, [&] { return op(c, a); }); };
     GRAFT_EACH_OP(OP)
 #undef OP
+    t.mark = [](graft_context* c, int32_t index) { return after(c, c->last, [&] { return mark(c, index); }); };
+    t.elapsed = [](graft_context* c, int32_t from, int32_t to, double* seconds) {
+        return after(c, c->last, [&] { return elapsed(c, from, to, seconds); });
+    };
     return t;
 }
 const graft_api table = make_table();

@@ -2,10 +2,12 @@
 #include "context.cuh"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "cudnn.cuh"
 #include "entries.cuh"
+#include "gemm.cuh"
 #include "slots.cuh"
 
 namespace graft::cuda {
@@ -22,6 +24,7 @@ graft_status* wait(graft_context* c) {
 
 graft_status* check(cudaError_t e, const char* what) {
     if (e == cudaSuccess) return nullptr;
+    cudaGetLastError();  // or the next launch would report it too
     const graft_code code = e == cudaErrorMemoryAllocation ? GRAFT_RESOURCE_EXHAUSTED
                             : e == cudaErrorInvalidDevice  ? GRAFT_UNAVAILABLE
                                                            : GRAFT_INTERNAL;
@@ -106,11 +109,26 @@ void context_destroy(graft_context* c) {
         for (cudaEvent_t event : {slot.filled, slot.read})
             if (event) cudaEventDestroy(event);
     if (c->written) cudaEventDestroy(c->written);
+    for (cudaEvent_t event : c->marks) cudaEventDestroy(event);
     if (c->pinned) cudaFreeHost(c->pinned);
     delete c;
 }
 
 namespace {
+// A library that is asked for by name and is not there is an error: what runs in its
+// place would be taken for it.
+graft_status* libraries() {
+    const auto is = [](const char* variable, const char* value) {
+        const char* set = std::getenv(variable);
+        return set && !std::strcmp(set, value);
+    };
+    if (is("GRAFT_CUDA_GEMM", "cublaslt") && !gemm_cublaslt_is_there())
+        return error(GRAFT_UNAVAILABLE, "GRAFT_CUDA_GEMM=cublaslt: libcublasLt.so.13 or .12 is not found");
+    if (is("GRAFT_CUDA_ATTENTION", "cudnn") && !cudnn::library().missing.empty())
+        return error(GRAFT_UNAVAILABLE, "GRAFT_CUDA_ATTENTION=cudnn: %s", cudnn::library().missing.c_str());
+    return nullptr;
+}
+
 graft_status* fill(graft_context* c, const graft_context_options* o) {
     int32_t count = 0;
     GRAFT_TRY(device_count(&count));
@@ -118,6 +136,7 @@ graft_status* fill(graft_context* c, const graft_context_options* o) {
         return error(GRAFT_UNAVAILABLE, "cuda:%d: there are %d devices", o->device, count);
     cudaDeviceProp properties;
     GRAFT_TRY(properties_of(o->device, &properties));
+    GRAFT_TRY(libraries());
     c->device = o->device;
     c->arch = properties.major * 10 + properties.minor;
     c->multiprocessors = properties.multiProcessorCount;
@@ -162,7 +181,7 @@ graft_status* allocate(graft_context*, void** out, int64_t bytes) {
     if (bytes < 0) return error(GRAFT_INVALID_ARGUMENT, "%lld bytes", print(bytes));
     if (bytes == 0) return nullptr;
     if (cudaMalloc(out, size_t(bytes)) == cudaSuccess) return nullptr;
-    cudaGetLastError();
+    cudaGetLastError();  // as in check
     return error(GRAFT_RESOURCE_EXHAUSTED, "no %lld bytes of device memory", print(bytes));
 }
 
@@ -215,11 +234,36 @@ graft_status* download(graft_context* c, void* dst, const void* src, int64_t byt
 
 graft_status* synchronize(graft_context* c) { return wait(c); }
 
+graft_status* mark(graft_context* c, int32_t index) {
+    if (index < 0 || index >= 65536) return error(GRAFT_INVALID_ARGUMENT, "mark %d: there are 65536", index);
+    while (c->marks.size() <= size_t(index)) {
+        cudaEvent_t event = nullptr;
+        GRAFT_TRY(check(cudaEventCreateWithFlags(&event, cudaEventDefault), "event"));
+        c->marks.push_back(event);
+    }
+    return check(cudaEventRecord(c->marks[size_t(index)], c->stream), "event");
+}
+
+graft_status* elapsed(graft_context* c, int32_t from, int32_t to, double* seconds) {
+    for (int32_t index : {from, to})
+        if (index < 0 || size_t(index) >= c->marks.size())
+            return error(GRAFT_INVALID_ARGUMENT, "mark %d was not made, %zu were", index, c->marks.size());
+    float milliseconds = 0;
+    GRAFT_TRY(check(cudaEventElapsedTime(&milliseconds, c->marks[size_t(from)], c->marks[size_t(to)]), "time between marks"));
+    *seconds = 1e-3 * double(milliseconds);
+    return nullptr;
+}
+
 graft_status* capture_begin(graft_context* c) {
     GRAFT_TRY(check(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "start of a capture"));
     c->capturing = true;
     for (auto& slot : c->slots) slot.used = false;
-    return weights_written(c);
+    graft_status* status = weights_written(c);
+    if (!status) return nullptr;
+    c->capturing = false;
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(c->stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    return status;
 }
 
 graft_status* capture_end(graft_context* c, void** out) {

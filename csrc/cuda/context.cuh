@@ -3,6 +3,7 @@
 #pragma once
 
 #include <climits>
+#include <vector>
 
 #include "../core/check.h"
 #include "../include/graft/graft.h"
@@ -34,6 +35,7 @@ struct graft_context {
     char* pinned = nullptr;
     cudaEvent_t copied[kBlocks] = {};
     int next_block = 0;
+    std::vector<cudaEvent_t> marks;  // of the device's clock, as many as were asked for
     void* cublaslt = nullptr;  // its handle, once a product went there
     void (*cublaslt_destroy)(void*) = nullptr;
     void* cudnn = nullptr;  // its handle and plans, once attention went there

@@ -34,6 +34,8 @@ graft_status* allocate(graft_context*, void** out, int64_t bytes);
 graft_status* upload(graft_context*, void* dst, const void* src, int64_t bytes);
 graft_status* download(graft_context*, void* dst, const void* src, int64_t bytes);
 graft_status* synchronize(graft_context*);
+graft_status* mark(graft_context*, int32_t index);
+graft_status* elapsed(graft_context*, int32_t from, int32_t to, double* seconds);
 graft_status* capture_begin(graft_context*);
 graft_status* capture_end(graft_context*, void** graph);
 graft_status* graph_launch(graft_context*, void* graph);

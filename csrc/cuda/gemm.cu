@@ -97,6 +97,7 @@ graft_status* gemm(graft_context* c, const Gemm& g, Carver workspace) {
         bool taken = false;
         GRAFT_TRY(gemm_cublaslt(c, g, workspace, &taken));
         if (taken) return nullptr;
+        if (gemm_wgmma_takes(c, g)) return gemm_wgmma(c, g);
     }
     const int splits = split(g, workspace.left());
     float* parts = splits > 1 ? workspace.take<float>(splits * g.m * g.n) : nullptr;

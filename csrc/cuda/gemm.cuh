@@ -56,6 +56,7 @@ graft_status* gemm_wgmma(graft_context* c, const Gemm& g);
 // cuBLASLt, opened at run time: taken is false where it is not there or refuses. A
 // low-rank tail that lies behind A and B (augmented K) is part of one product, another
 // one a product before.
+bool gemm_cublaslt_is_there();
 graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, bool* taken);
 
 // ---- what the kernels share ---------------------------------------------------

@@ -7,6 +7,8 @@
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <utility>
+
 namespace graft::cuda {
 namespace {
 
@@ -73,6 +75,12 @@ struct Plan {
     }
 };
 
+// What the address of an operand is a multiple of, as far as cuBLASLt asks.
+uint32_t alignment(const void* data) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(data), largest = address & -address;
+    return largest == 0 || largest > 256 ? 256 : uint32_t(largest);
+}
+
 constexpr int64_t kScratch = 32 << 20;  // what its split kernels like to have
 
 // Whether the second operand continues the first along the contraction, which runs
@@ -107,6 +115,12 @@ graft_status* multiply(graft_context* c, const Gemm& g, Carver workspace, bool* 
               lt.MatmulPreferenceCreate(&plan.preference) == CUBLAS_STATUS_SUCCESS &&
               lt.MatmulPreferenceSetAttribute(plan.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &scratch,
                                               sizeof scratch) == CUBLAS_STATUS_SUCCESS;
+    const uint32_t align_a = alignment(g.b.data), align_b = alignment(g.a.data), align_c = alignment(g.c);
+    for (const auto& [attribute, value] : {std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &align_a},
+                                           std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &align_b},
+                                           std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &align_c},
+                                           std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &align_c}})
+        ok = ok && lt.MatmulPreferenceSetAttribute(plan.preference, attribute, value, sizeof *value) == CUBLAS_STATUS_SUCCESS;
     if (!ok) return nullptr;
     cublasLtMatmulHeuristicResult_t found{};
     int count = 0;
@@ -124,6 +138,8 @@ graft_status* multiply(graft_context* c, const Gemm& g, Carver workspace, bool* 
 }
 
 }  // namespace
+
+bool gemm_cublaslt_is_there() { return library().found; }
 
 graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, bool* taken) {
     *taken = false;
@@ -151,6 +167,7 @@ graft_status* gemm_cublaslt(graft_context* c, const Gemm& g, Carver workspace, b
 #else
 
 namespace graft::cuda {
+bool gemm_cublaslt_is_there() { return false; }
 graft_status* gemm_cublaslt(graft_context*, const Gemm&, Carver, bool* taken) {
     *taken = false;
     return nullptr;

@@ -58,7 +58,7 @@ def main():
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     results = []
     for row in rows:
-        result = {key: value if key in ("name", "unit") else float(value) for key, value in row.items()}
+        result = {key: value if key in ("name", "unit") else float(value) if value else None for key, value in row.items()}
         if us := bare(row["name"], rows):
             result["over_cublaslt"] = result["median_us"] / us
         try:

@@ -76,7 +76,7 @@ inline void __syncthreads(int line = __builtin_LINE()) {
 }
 
 inline int __syncthreads_or(int predicate, int line = __builtin_LINE()) {
-  bool& vote = graft_shim::g_block->votes[graft_shim::g_thread->barriers_passed];
+  bool& vote = graft_shim::g_block->votes[graft_shim::g_block->barriers_passed];
   if (predicate) vote = true;
   graft_shim::barrier_sync(0, 0, "__syncthreads_or", line);
   return vote;

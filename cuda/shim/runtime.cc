@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -105,15 +106,18 @@ std::map<void*, size_t> live;     // allocations of the device and pinned ones
 size_t in_use = 0;                // bytes of the devices, which share what is allocated
 long long allocations = 0;        // since GRAFT_SHIM_FAIL changed
 
+// The last error of a call, which stays until it is read.
+cudaError_t last_error = cudaSuccess;
+cudaError_t refuse(cudaError_t error) { return last_error = error; }
+
 // Whether an allocation is to fail: the one of that number that GRAFT_SHIM_FAIL
-// names, counted from 1, and any beyond the memory. Allocating during a capture
-// is an error of its own.
+// names, counted from 1, and any beyond the memory. Streams and events count as
+// allocations of no size.
 cudaError_t may_allocate(size_t size) {
   static long long failing = 0;
   const long long wanted = setting("GRAFT_SHIM_FAIL", 0);
   if (wanted != failing) allocations = 0, failing = wanted;
-  if (capturing) return cudaErrorStreamCaptureUnsupported;
-  if (++allocations == wanted || size > memory(selected) - std::min(memory(selected), in_use)) return cudaErrorMemoryAllocation;
+  if (++allocations == wanted || size > memory(selected) - std::min(memory(selected), in_use)) return refuse(cudaErrorMemoryAllocation);
   return cudaSuccess;
 }
 
@@ -256,6 +260,7 @@ namespace {
 cudaError_t allocate(bool pinned, void** pointer, size_t size) {
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
   *pointer = nullptr;
+  if (graft_shim::capturing) return graft_shim::refuse(cudaErrorStreamCaptureUnsupported);
   const cudaError_t error = graft_shim::may_allocate(pinned ? 0 : size);
   if (error != cudaSuccess) return error;
   if (size >= graft_shim::kMapped) {
@@ -290,9 +295,13 @@ cudaError_t release(bool pinned, void* pointer) {
 }
 
 // Streams, events and graphs are counted in the log as allocations are.
-template <class T> T* create(const char* what, T* object) {
+template <class T> cudaError_t create(const char* what, T** object) {
+  std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
+  *object = nullptr;
+  if (const cudaError_t error = graft_shim::may_allocate(0)) return error;
   graft_shim::note("%s", what);
-  return object;
+  *object = new T;
+  return cudaSuccess;
 }
 }  // namespace
 
@@ -317,8 +326,7 @@ cudaError_t cudaMemset2DAsync(void* to, size_t pitch, int value, size_t width, s
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = create("cudaStreamCreate", new Stream);
-  return cudaSuccess;
+  return create("cudaStreamCreate", stream);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   graft_shim::note("cudaStreamDestroy");
@@ -327,8 +335,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return graft_shim::wait(stream); }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = create("cudaEventCreate", new Event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  if (const cudaError_t error = create("cudaEventCreate", event)) return error;
+  if (!(flags & cudaEventDisableTiming)) (*event)->time = std::make_shared<double>(0);
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -337,7 +346,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  *event = {stream, stream->issued, stream->capture, stream->last};
+  const std::shared_ptr<double> time = event->time;
+  if (time) {  // a task of the stream takes it
+    if (stream->capture) return cudaErrorStreamCaptureUnsupported;
+    *time = 0;
+    graft_shim::submit(stream, [time] {
+      *time = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    });
+  }
+  *event = {stream, stream->issued, stream->capture, stream->last, time};
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -347,6 +364,12 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream->done < event->after) graft_shim::note("cudaEventSynchronize");  // one that waits
   graft_shim::run(event->stream, event->after);
   return graft_shim::report();
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  if (!from->time || !to->time) return cudaErrorInvalidValue;
+  if (*from->time == 0 || *to->time == 0) return cudaErrorNotReady;
+  *milliseconds = static_cast<float>(*to->time - *from->time);
+  return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (!event->stream || event->stream == stream) return cudaSuccess;
@@ -394,17 +417,17 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   *exec = nullptr;
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
-  const cudaError_t error = graft_shim::may_allocate(0);
-  if (error != cudaSuccess) return error;
-  graft_shim::note("cudaGraphInstantiate %zu", graph->nodes.size());
+  if (graft_shim::capturing) return graft_shim::refuse(cudaErrorStreamCaptureUnsupported);
+  if (const cudaError_t error = graft_shim::may_allocate(0)) return error;
+  const auto aside = std::count_if(graph->nodes.begin(), graph->nodes.end(), [](const graft_shim::Node& node) { return node.aside; });
+  graft_shim::note("cudaGraphInstantiate %zu, %td aside", graph->nodes.size(), aside);
   *exec = new Graph(*graph);
   return cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t) {
   std::lock_guard<std::mutex> lock(graft_shim::one_at_a_time());
   if (exec->uploaded) return cudaSuccess;
-  const cudaError_t error = graft_shim::may_allocate(0);
-  if (error != cudaSuccess) return error;
+  if (const cudaError_t error = graft_shim::may_allocate(0)) return error;
   graft_shim::note("cudaGraphUpload %zu", exec->nodes.size());
   exec->uploaded = true;
   return cudaSuccess;
@@ -426,7 +449,11 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = graft_shim::last_error;
+  graft_shim::last_error = cudaSuccess;
+  return error;
+}
 cudaError_t cudaDeviceSynchronize() { return graft_shim::wait(nullptr); }
 
 const char* cudaGetErrorString(cudaError_t error) {

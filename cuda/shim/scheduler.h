@@ -67,12 +67,12 @@ struct Thread {
   const char* waiting_for = nullptr;  // what a blocked thread waits for, for reports
   const void* waiting_on = nullptr;   // mbarrier address, if that is what it waits for
 
-  // Warp collective: set between a lane's arrival and the execution by the last lane.
+  // Warp collective: valid between a lane's arrival and the execution by the last lane.
   const char* op = nullptr;
   unsigned mask = 0;
   void* args = nullptr;
 
-  uint32_t barriers_passed = 0, warp_syncs_passed = 0;  // for the race detector
+  uint32_t warp_syncs_passed = 0;  // for the race detector
 
   std::vector<AsyncCopy> open_copies;
   std::vector<std::vector<AsyncCopy>> copy_groups;  // committed, oldest first
@@ -81,6 +81,13 @@ struct Thread {
 };
 
 struct Warp {
+  // Lanes that have not exited, and those that wait in a collective: all of them in
+  // that of op and mask, or mixed.
+  unsigned alive = 0, waiting = 0;
+  const char* op = nullptr;
+  unsigned mask = 0;
+  bool mixed = false;
+
   std::vector<WarpgroupMath> open_math;
   std::vector<std::vector<WarpgroupMath>> math_groups;  // committed, oldest first
   bool fenced = false;                                  // wgmma.fence seen since the last wait
@@ -109,6 +116,7 @@ struct Block {
   std::vector<Warp> warps;
   std::vector<SharedAllocation> static_shared;
   SharedAllocation dynamic_shared;
+  uint32_t barriers_passed = 0;  // of all threads
   std::map<uint32_t, bool> votes;     // of __syncthreads_or, by the number of the barrier
   std::vector<BulkCopy> bulk_copies;  // issued, not yet landed
   std::vector<const uint64_t*> unfenced_barriers;  // initialised, not yet visible to TMA

@@ -3,6 +3,7 @@ package e2e
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,6 +20,7 @@ type stepTimes struct {
 	Peak         float64            `json:"peak_flops_per_second"`
 	MFU          float64            `json:"mfu"`
 	BusyAtMost   float64            `json:"busy_at_most"`
+	BusyClock    string             `json:"busy_clock"`
 	Parts        map[string]float64 `json:"seconds_by_part"`
 	Operations   map[string]float64 `json:"seconds_by_operation"`
 	Planned      map[string]int64   `json:"planned_bytes"`
@@ -52,6 +54,11 @@ func timeStep(t *testing.T, dir, device, method string) (r stepTimes) {
 
 	assert.Greater(t, r.BusyAtMost, 0.0)
 	assert.LessOrEqual(t, r.BusyAtMost, 1.0)
+	clock := "host"
+	if strings.HasPrefix(device, "cuda") {
+		clock = "device"
+	}
+	assert.Equal(t, clock, r.BusyClock)
 
 	assert.Equal(t, r.Planned, r.Used, "planned and used bytes")
 	assert.ElementsMatch(t, []string{"frozen", "trainable", "staging", "activations", "workspace"}, slices.Collect(maps.Keys(r.Planned)))

@@ -21,6 +21,7 @@ func TestCUDACommands(t *testing.T) {
 	devices := done(t, dir, "devices")
 	require.Contains(t, devices, "cuda:0")
 	assert.Regexp(t, `free of .*, \d\d operations`, devices)
+	assert.Contains(t, done(t, dir, "devices", "--json"), `"arch": "sm_`, "which cuda/carried.sh looks for")
 	assert.Regexp(t, `(?m)^rms_norm_backward +yes +yes$`, done(t, dir, "devices", "--ops"))
 
 	for _, method := range []string{"lora", "prompt"} {

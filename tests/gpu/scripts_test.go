@@ -68,9 +68,11 @@ var ofOperations = []string{"device_check", "test_ops", "test_ops_once", "bench"
 func carried(t *testing.T, names ...string) *place {
 	p := newPlace(t)
 	p.programs("pack", append(names, ofOperations...)...)
-	text, err := os.ReadFile("../../cuda/carried.sh")
-	require.NoError(t, err)
-	p.write("pack/run.sh", string(text))
+	for file, as := range map[string]string{"carried.sh": "run.sh", "libraries.sh": "libraries.sh"} {
+		text, err := os.ReadFile("../../cuda/" + file)
+		require.NoError(t, err)
+		p.write("pack/"+as, string(text))
+	}
 	p.script("tools/compute-sanitizer", `shift 4; "$@"`)
 	return p
 }
@@ -112,6 +114,12 @@ func TestCarriedParts(t *testing.T) {
 	out, code = p.run(run)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, out, "products-none is none of")
+	p.set("PARTS", "products-cublaslt products-wgmma")
+	p.script("pack/test_ops_once", `[ "${GRAFT_CUDA_GEMM:-}" != cublaslt ] || { echo "context: GRAFT_CUDA_GEMM=cublaslt: libcublasLt is not found"; exit 1; }`)
+	out, code = p.run(run)
+	assert.Zero(t, code, out)
+	assert.Contains(t, out, "not run: products-cublaslt: GRAFT_CUDA_GEMM=cublaslt: libcublasLt is not found")
+	assert.Contains(t, out, "ok    products-wgmma,")
 	p.script("pack/graft", "echo no device")
 	out, code = p.run(run)
 	assert.Equal(t, 1, code)

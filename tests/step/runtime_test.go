@@ -3,18 +3,22 @@
 package step
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/graftlm/graft/bindings"
 	"github.com/graftlm/graft/bindings/native"
-	"github.com/graftlm/graft/go/failure"
+	graft "github.com/graftlm/graft/go"
+	"github.com/graftlm/graft/go/generate"
+	"github.com/graftlm/graft/go/model"
 	"github.com/graftlm/graft/go/train"
 )
 
@@ -25,11 +29,15 @@ import (
 func calls(t *testing.T, log string) (lines []string) {
 	t.Helper()
 	text, err := os.ReadFile(log)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // none yet
+	}
 	require.NoError(t, err)
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// count tells how many calls of a function there are.
+// count tells how many calls of a function there are; countAs, of those that the
+// log has with these first words.
 func count(lines []string, name string) (n int) {
 	for _, l := range lines {
 		if f, _, _ := strings.Cut(l, " "); f == name {
@@ -37,6 +45,28 @@ func count(lines []string, name string) (n int) {
 		}
 	}
 	return n
+}
+
+func countAs(lines []string, words string) (n int) {
+	for _, l := range lines {
+		if strings.HasPrefix(l, words) {
+			n++
+		}
+	}
+	return n
+}
+
+// allocating are the calls that take or give back something.
+func allocating(lines []string) (all []string) {
+	for _, l := range lines {
+		name, _, _ := strings.Cut(l, " ")
+		for _, part := range []string{"Malloc", "Free", "Create", "Destroy", "Instantiate"} {
+			if strings.Contains(name, part) {
+				all = append(all, l)
+			}
+		}
+	}
+	return all
 }
 
 // leaked are what the log shows as created and not destroyed.
@@ -53,75 +83,95 @@ func leaked(lines []string) map[string]int {
 	return all
 }
 
-// mostBytes is the most device memory that the log shows as taken at one time.
-func mostBytes(t *testing.T, lines []string) (most int64) {
-	t.Helper()
-	now := int64(0)
-	for _, l := range lines {
-		f, size, _ := strings.Cut(l, " ")
-		if f != "cudaMalloc" && f != "cudaFree" {
-			continue
-		}
-		n, err := strconv.ParseInt(size, 10, 64)
-		require.NoError(t, err, l)
-		if f == "cudaFree" {
-			n = -n
-		}
-		now += n
-		most = max(most, now)
-	}
-	return most
-}
-
 // TestEmulationStep: after the first step of each shape nothing is allocated and
 // nothing recorded; a step is a launch of each of its programs, uploads that wait
-// for nothing, and one download.
+// for nothing, and one download. Four-bit weights are decoded on a second stream.
 func TestEmulationStep(t *testing.T) {
+	dir := workplace(t)
+	for _, name := range []string{"lora", "lora in bf16", "qlora in bf16", "full in bf16", "prefix"} {
+		log := filepath.Join(t.TempDir(), "log")
+		t.Setenv("GRAFT_SHIM_LOG", log)
+		run, err := settings[name].prepare(t.Context(), t, dir, name, cuda, "eval.every=0", "data.val_set_size=0", "train.max_steps=6")
+		require.NoError(t, err)
+		var marks []int // lines at the end of each step
+		_, err = run.Train(t.Context(), false, func(e train.Event) {
+			if e.Step > 0 {
+				marks = append(marks, len(calls(t, log)))
+			}
+		})
+		require.NoError(t, err)
+		require.NoError(t, run.Close())
+		require.Len(t, marks, 6)
+		all := calls(t, log)
+		for step := 2; step < 6; step++ { // every shape has run by then
+			part := all[marks[step-1]:marks[step]]
+			assert.Empty(t, allocating(part), "%s, step %d", name, step+1)
+			assert.Zero(t, count(part, "cudaEventSynchronize"), "%s, step %d", name, step+1)
+			assert.Equal(t, 4, count(part, "cudaGraphLaunch"), "clear, two micro-batches, update")
+			assert.Equal(t, 1, countAs(part, "cudaMemcpyAsync down"), "one download: %v", part)
+			assert.Equal(t, 1, count(part, "cudaStreamSynchronize"), "one wait, for the download: %v", part)
+			assert.Equal(t, 7, count(part, "cudaMemcpyAsync"), "three uploads a micro-batch: %v", part)
+		}
+		for i, l := range all { // no later: the first launch of a graph would take that memory inside of a step
+			if strings.HasPrefix(l, "cudaGraphUpload") {
+				assert.Contains(t, all[i-1], "cudaGraphInstantiate", l)
+			}
+		}
+		assert.Equal(t, count(all, "cudaGraphInstantiate"), count(all, "cudaGraphUpload"))
+		aside := 0
+		for _, l := range all {
+			var nodes, n int
+			if k, _ := fmt.Sscanf(l, "cudaGraphInstantiate %d, %d aside", &nodes, &n); k == 2 {
+				assert.Less(t, n, nodes, l)
+				aside += n
+			}
+		}
+		assert.Equal(t, name == "qlora in bf16", aside > 0, "%s: %d on the second stream", name, aside)
+		assert.Empty(t, leaked(all))
+	}
+}
+
+// TestEmulationReading: once it was warm, evaluation and generation allocate and
+// record nothing either.
+func TestEmulationReading(t *testing.T) {
 	dir, log := workplace(t), filepath.Join(t.TempDir(), "log")
 	t.Setenv("GRAFT_SHIM_LOG", log)
-	s := settings["lora"]
-	run, err := s.prepare(t.Context(), t, dir, "out", cuda, "eval.every=0", "data.val_set_size=0", "train.max_steps=6")
+	run, err := settings["qlora in bf16"].prepare(t.Context(), t, dir, "out", cuda, "train.max_steps=4", "eval.every=1")
 	require.NoError(t, err)
-	defer run.Close()
-	var marks []int // lines at the end of each step
+	var marks []int
 	_, err = run.Train(t.Context(), false, func(e train.Event) {
-		if e.Step > 0 {
+		if e.Step > 0 && e.EvalLoss != nil {
 			marks = append(marks, len(calls(t, log)))
 		}
 	})
 	require.NoError(t, err)
-	require.Len(t, marks, 6)
-	all := calls(t, log)
-	for step := 2; step < 6; step++ { // every shape has run by then
-		part := all[marks[step-1]:marks[step]]
-		for _, name := range []string{"cudaMalloc", "cudaMallocHost", "cudaFree", "cudaGraphInstantiate", "cudaEventCreate", "cudaEventSynchronize"} {
-			assert.Zero(t, count(part, name), "%s in step %d: %v", name, step+1, part)
-		}
-		assert.Equal(t, 4, count(part, "cudaGraphLaunch"), "clear, two micro-batches, update")
-		down := 0
-		for _, l := range part {
-			if strings.HasPrefix(l, "cudaMemcpyAsync down") {
-				down++
-			}
-		}
-		assert.Equal(t, 1, down, "one download: %v", part)
-		assert.Equal(t, 1, count(part, "cudaStreamSynchronize"), "one wait, for the download: %v", part)
-		assert.Equal(t, 7, count(part, "cudaMemcpyAsync"), "three uploads a micro-batch: %v", part)
-	}
-	for i, l := range all { // no later: the first launch of a graph would take that memory inside of a step
-		if strings.HasPrefix(l, "cudaGraphUpload") {
-			assert.Contains(t, all[i-1], "cudaGraphInstantiate", l)
+	require.NoError(t, run.Close())
+	require.Len(t, marks, 4)
+	assert.Empty(t, allocating(calls(t, log)[marks[2]:marks[3]]), "a step and its evaluation")
+
+	s, err := graft.OpenSpeaker(t.Context(), graft.SpeakerOptions{Model: filepath.Join(dir, "llama-bf16"), Device: cuda, Quant: model.QuantNF4, MaxTokens: 32})
+	require.NoError(t, err)
+	ids, err := s.Encode("one two")
+	require.NoError(t, err)
+	for i := range 2 {
+		before := len(calls(t, log))
+		_, err = s.Text.Generate(t.Context(), [][]int32{ids}, generate.Params{MaxNewTokens: 4}, nil, nil)
+		require.NoError(t, err)
+		if part := calls(t, log)[before:]; i > 0 {
+			assert.Empty(t, allocating(part))
+			assert.Positive(t, count(part, "cudaGraphLaunch"))
+			assert.Equal(t, countAs(part, "cudaMemcpyAsync down"), count(part, "cudaStreamSynchronize"), "nothing is waited for but tokens")
 		}
 	}
-	assert.Equal(t, count(all, "cudaGraphInstantiate"), count(all, "cudaGraphUpload"))
-	assert.Empty(t, leaked(all))
+	require.NoError(t, s.Close())
+	assert.Empty(t, leaked(calls(t, log)))
 }
 
 // TestEmulationStreamOrders: the same bits when the device does everything at
 // once, as late as it may, or something in between.
 func TestEmulationStreamOrders(t *testing.T) {
 	dir := workplace(t)
-	for _, name := range []string{"lora", "qlora", "head over a decoder with lora"} {
+	for _, name := range []string{"lora", "qlora in bf16", "full in bf16", "prefix", "head over a decoder with lora"} {
 		s := settings[name]
 		var want curve
 		for i, order := range []string{"", "early", "random"} {
@@ -135,83 +185,45 @@ func TestEmulationStreamOrders(t *testing.T) {
 	}
 }
 
-// TestEmulationOutOfMemory: whichever allocation of a run fails, a graph's
-// included, the run ends with exit code 82 and everything is given back.
-func TestEmulationOutOfMemory(t *testing.T) {
-	dir := workplace(t)
-	for _, name := range []string{"lora", "head over a decoder"} {
-		failed := 0
-		for n := 1; ; n++ {
-			log := filepath.Join(t.TempDir(), "log")
-			t.Setenv("GRAFT_SHIM_LOG", log)
-			t.Setenv("GRAFT_SHIM_FAIL", strconv.Itoa(n))
-			run, err := settings[name].prepare(t.Context(), t, dir, fmt.Sprintf("%s/memory%d", name, n), cuda, "train.max_steps=1")
-			require.NoError(t, err, "a plan allocates nothing")
-			_, err = run.Train(t.Context(), false, nil)
-			require.NoError(t, run.Close())
-			assert.Empty(t, leaked(calls(t, log)), "after allocation %d failed", n)
-			assert.Zero(t, native.Live())
-			if err == nil {
-				break
-			}
-			require.Equal(t, 82, failure.Code(err), "allocation %d: %v", n, err)
-			failed++
-		}
-		assert.Greater(t, failed, 8, "arenas, workspace, pinned blocks, graphs")
+// TestEmulationClock: a mark has a time once what was issued before it is done,
+// and not before; the CPU has no such clock.
+func TestEmulationClock(t *testing.T) {
+	t.Setenv("GRAFT_SHIM_STREAM", "") // as late as it may
+	open := func(b bindings.Backend) (bindings.Device, bindings.Tensor) {
+		m := bindings.NewMemory()
+		x := m.Act(bindings.F32, 4)
+		d, err := b.Open(m.Peak())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, d.Close()) })
+		return d, x
 	}
-}
+	b, err := native.CUDA(native.Options{})
+	require.NoError(t, err)
+	d, x := open(b)
+	clock := d.(bindings.Marker)
+	for i := range 3 {
+		require.NoError(t, clock.Mark(i))
+		require.NoError(t, d.Upload(x, make([]byte, 16)))
+	}
+	_, err = clock.Elapsed(0, 1)
+	require.ErrorContains(t, err, "time between marks", "nothing was done yet")
+	require.NoError(t, d.Download(make([]byte, 16), x))
+	first, err := clock.Elapsed(0, 1)
+	require.NoError(t, err)
+	second, err := clock.Elapsed(1, 2)
+	require.NoError(t, err)
+	both, err := clock.Elapsed(0, 2)
+	require.NoError(t, err)
+	assert.Positive(t, first)
+	assert.InDelta(t, both, first+second, 1e3, "in nanoseconds; a device tells milliseconds in float32")
+	for _, i := range []int{-1, 3} {
+		_, err = clock.Elapsed(0, i)
+		assert.ErrorContains(t, err, "was not made")
+	}
+	assert.ErrorContains(t, clock.Mark(1<<16), "there are 65536")
 
-// TestEmulationMemoryLimit: a device that has less free, what its driver takes
-// aside, than the plan of all kept is given one with blocks that run again, and
-// a device that has less than that is not begun with.
-func TestEmulationMemoryLimit(t *testing.T) {
-	dir, s := workplace(t), settings["lora"]
-	const driver = 512 << 20 // is left to it
-	device := func(free int64) { t.Setenv("GRAFT_SHIM_MEMORY", strconv.FormatInt(free+driver, 10)) }
-	plan := func(free int64, more ...string) (int64, int, error) {
-		device(free)
-		run, err := s.prepare(t.Context(), t, dir, "out", cuda, more...)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer run.Close()
-		return run.Plan.Bytes.Total(), run.Plan.Recomputed, nil
-	}
-	const ample = 1 << 30
-	kept, n, err := plan(ample)
-	require.NoError(t, err)
-	require.Zero(t, n)
-	fits, n, err := plan(kept - 1)
-	require.NoError(t, err)
-	assert.Positive(t, n)
-	assert.Less(t, fits, kept)
-	_, _, err = plan(kept-1, "memory.checkpointing=none")
-	require.Equal(t, 82, failure.Code(err))
-	assert.ErrorContains(t, err, "the device has free")
-	least, n, err := plan(ample, "memory.checkpointing=full")
-	require.NoError(t, err)
-	assert.Equal(t, 2, n)
-	_, _, err = plan(least - 1)
-	require.Equal(t, 82, failure.Code(err))
-	_, _, err = plan(ample, fmt.Sprintf("memory.limit=%d", least-1))
-	require.Equal(t, 82, failure.Code(err))
-	assert.ErrorContains(t, err, "memory.limit is")
-	fits, _, err = plan(ample, fmt.Sprintf("memory.limit=%d", kept-1))
-	require.NoError(t, err)
-	assert.Less(t, fits, kept)
-
-	// With blocks that run again the run has the same bits. Either run takes of the
-	// device what was planned, to the byte: what is used by the accounts of the run
-	// is what the runtime was asked for.
-	var curves []curve
-	for _, planned := range []int64{kept, fits} {
-		log := filepath.Join(t.TempDir(), "log")
-		t.Setenv("GRAFT_SHIM_LOG", log)
-		device(planned)
-		got, result := s.train(t, dir, fmt.Sprint(planned), cuda, 0, false)
-		curves = append(curves, got)
-		assert.Equal(t, planned, result.Used.Total())
-		assert.Equal(t, planned, mostBytes(t, calls(t, log)), "what cudaMalloc was asked for")
-	}
-	assert.Equal(t, curves[0], curves[1])
+	host, _ := open(native.CPU(native.Options{}))
+	assert.ErrorIs(t, host.(bindings.Marker).Mark(0), bindings.ErrNotImplemented)
+	_, err = host.(bindings.Marker).Elapsed(0, 0)
+	assert.ErrorIs(t, err, bindings.ErrNotImplemented)
 }

@@ -25,7 +25,7 @@ extern "C" {
 // The major version changes with any change of a struct or of the meaning of a
 // slot, the minor version with a slot at the end.
 #define GRAFT_ABI_MAJOR 3
-#define GRAFT_ABI_MINOR 1
+#define GRAFT_ABI_MINOR 2
 
 #define GRAFT_SLOT(name) graft_status* (*name)(graft_context*, const graft_##name##_args*);
 
@@ -62,6 +62,12 @@ typedef struct graft_api {
     void (*graph_destroy)(graft_context*, void* graph);
 
     GRAFT_EACH_OP(GRAFT_SLOT)
+
+    // The device's own clock: mark notes when all that was issued before it is done,
+    // 0 <= index < 65536, outside of captures; elapsed gives the seconds from one mark
+    // to another, once both were waited for. NULL slots: it has none.
+    graft_status* (*mark)(graft_context*, int32_t index);
+    graft_status* (*elapsed)(graft_context*, int32_t from, int32_t to, double* seconds);
 } graft_api;
 
 const graft_api* graft_cpu_api(void);
