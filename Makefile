@@ -2,7 +2,7 @@
 GO ?= go
 GRAFT := bin/graft
 
-.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt bench-plugin parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-cuda-parity test-gpu-pack cuda-mutants test-gpu bench-gpu
+.PHONY: help build test pjrt-plugin test-pjrt check demo compare fuzz bench bench-peft bench-pjrt bench-plugin parity native native-test clean bench-tokenizers cuda cuda-toolchain cuda-check test-cuda test-cuda-host test-cuda-quick test-cuda-table test-cuda-step test-cuda-parity test-gpu-pack cuda-mutants test-gpu bench-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -14,9 +14,7 @@ test: ## every test that needs no GPU; nvcc over the kernels and a PJRT plugin w
 	$(GO) vet ./...
 	$(GO) test -timeout 30m ./...
 	cd tests/link && $(GO) test -timeout 30m ./...
-	$(MAKE) -C cuda -j2 test-table
-	$(MAKE) -C cuda -j2 test-step
-	$(MAKE) -C cuda -j2 test-quick
+	$(MAKE) -C cuda -j2 test-emulation
 	@if python3 -m pip --version >/dev/null 2>&1; then $(MAKE) --no-print-directory cuda-check test-pjrt; \
 	else echo "not run: what python3 -m pip fetches: nvcc for the kernels (make cuda-check), a PJRT plugin (make test-pjrt)"; fi
 
@@ -93,6 +91,9 @@ cuda: ## build/lib/libgraft_cuda.so for sm_80, 86, 89, 90a, 100, 120
 
 cuda-check: ## CUDA kernels for every architecture: registers, spills and shared memory within budget
 	$(MAKE) -C cuda check
+
+test-cuda: ## all of the CUDA tests that need no card and no nvcc, on the host emulation
+	$(MAKE) -C cuda -j2 test-emulation
 
 test-cuda-table: ## the operation table over the CUDA kernels, run by the host emulation
 	$(MAKE) -C cuda -j2 test-table

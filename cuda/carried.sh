@@ -18,8 +18,9 @@
 #
 # Each of these ends after LIMIT seconds (570), as a failure that says so, so that a
 # call for one of them is shorter than ten minutes. OPERATIONS is part of a name: only
-# these operations are run; FIXTURES of those of the table and of parity. SANITIZER names compute-sanitizer where it is not in the
-# path; "none" leaves it out, and says so. SHORT=1 takes four steps for a hundred.
+# these operations are run; FIXTURES, a pattern, is the same for the tests of parity.
+# SANITIZER names compute-sanitizer where it is not in the path; "none" leaves it out,
+# and says so.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export GRAFT_CUDA_LIB="${GRAFT_CUDA_LIB:-$here/libgraft_cuda.so}"
@@ -49,7 +50,7 @@ part() {  # name, command: its output is shown where it fails
     echo "FAIL  $name, $((SECONDS - began)) s: $here/$name.log"
     failed="$failed $name"
 }
-step() { part "$1" "$here/step.test" -test.v ${SHORT:+-test.short} -test.run "$2"; }
+step() { part "$1" "$here/step.test" -test.v -test.run "$2"; }
 sanitizer() { echo "${SANITIZER:-$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)}"; }
 under() {  # a tool of compute-sanitizer, name, command
     local check=$1 name=$2 tool
@@ -100,7 +101,7 @@ for p in $parts; do
     products-own | products-wgmma | products-cublaslt) part "$p" env GRAFT_CUDA_GEMM="${p#*-}" "$here/test_ops_once" linear ;;
     attention-wgmma | attention-cudnn) part "$p" env GRAFT_CUDA_ATTENTION="${p#*-}" "$here/test_ops_once" attention ;;
     memcheck | racecheck | initcheck | synccheck) under "$p" "$p" "$here/test_ops_once" ${only:+"$only"} ;;
-    table) part table "$here/optest.test" -test.run "TestCUDA\$/${FIXTURES:-}" ;;
+    table) part table "$here/optest.test" -test.run 'TestCUDA$' ;;
     parity) part parity "$here/parity.test" -test.run "${FIXTURES:-.}" ;;
     devices) step devices TestDevices ;;
     readers) step readers 'TestReaders$' ;;
