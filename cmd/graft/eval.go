@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -42,16 +43,16 @@ func evalCommand() *cli.Command {
 				return err
 			}
 			sets := settings(c)
-			switch {
-			case len(adapters) == 1 && adapters[0].Weight == 1:
-				sets, adapters = append(sets, "method.init_from="+adapters[0].Dir), nil
-			case len(adapters) == 0 && wrote != "":
-				sets = append(sets, wrote)
-			}
 			if file := c.String("data"); file != "" {
 				sets = append(sets, "data.eval="+file, "data.val_set_size=0")
 			}
-			cfg, err := config.Load(path, sets)
+			switch {
+			case len(adapters) == 1 && adapters[0].Weight == 1:
+				wrote, adapters = initFrom+adapters[0].Dir, nil
+			case len(adapters) > 0:
+				wrote = ""
+			}
+			cfg, err := loadWritten(path, sets, wrote)
 			if err != nil {
 				return err
 			}
@@ -70,6 +71,24 @@ func evalCommand() *cli.Command {
 			return printEvaluation(e, c.Bool("json"))
 		},
 	}
+}
+
+const initFrom = "method.init_from="
+
+// loadWritten loads a run file with what the run wrote, a setting, or "". An adapter
+// of virtual tokens has no network that gave them, so that it is read as without one.
+func loadWritten(path string, sets []string, wrote string) (*config.Config, error) {
+	cfg, err := config.Load(path, sets)
+	if err != nil || wrote == "" {
+		return cfg, err
+	}
+	dir, adapter := strings.CutPrefix(wrote, initFrom)
+	plain := map[string]string{"ptuning": "prompt", "prefix": "prefix"}[cfg.Method.Type]
+	if !adapter || plain == "" {
+		return config.Load(path, append(sets, wrote))
+	}
+	cfg.Method = config.Method{Type: plain, VirtualTokens: cfg.Method.VirtualTokens, Init: "default", InitFrom: dir}
+	return cfg, nil
 }
 
 // printEvaluation prints the loss with what the method measures; a method that

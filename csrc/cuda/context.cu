@@ -186,14 +186,19 @@ graft_status* allocate(graft_context*, void** out, int64_t bytes) {
 }
 
 namespace {
-// The next pinned block, once its last copy is done.
-graft_status* take_block(graft_context* c, char** data, cudaEvent_t* event) {
-    const int i = c->next_block;
-    c->next_block = (i + 1) % graft_context::kBlocks;
-    *data = c->pinned + i * graft_context::kBlockBytes;
-    *event = c->copied[i];
-    const cudaError_t e = cudaEventSynchronize(*event);
-    return e == cudaSuccess ? nullptr : error(GRAFT_INTERNAL, "%s, at or before %s", cudaGetErrorString(e), c->last);
+// Pinned memory for a part of a copy: of the block that is filled now, or of the
+// next one, once its last copy is done.
+graft_status* take_block(graft_context* c, int64_t bytes, char** data, cudaEvent_t* event) {
+    if (c->filled + bytes > graft_context::kBlockBytes) {
+        c->block = (c->block + 1) % graft_context::kBlocks;
+        c->filled = 0;
+        const cudaError_t e = cudaEventSynchronize(c->copied[c->block]);
+        if (e != cudaSuccess) return error(GRAFT_INTERNAL, "%s, at or before %s", cudaGetErrorString(e), c->last);
+    }
+    *data = c->pinned + c->block * graft_context::kBlockBytes + c->filled;
+    *event = c->copied[c->block];
+    c->filled += (bytes + 255) / 256 * 256;
+    return nullptr;
 }
 int64_t part_of(int64_t bytes) { return bytes < graft_context::kBlockBytes ? bytes : graft_context::kBlockBytes; }
 }  // namespace
@@ -206,7 +211,7 @@ graft_status* upload(graft_context* c, void* dst, const void* src, int64_t bytes
         const int64_t part = part_of(bytes - done);
         char* block;
         cudaEvent_t event;
-        GRAFT_TRY(take_block(c, &block, &event));
+        GRAFT_TRY(take_block(c, part, &block, &event));
         std::memcpy(block, static_cast<const char*>(src) + done, size_t(part));
         GRAFT_TRY(check(cudaMemcpyAsync(static_cast<char*>(dst) + done, block, size_t(part), cudaMemcpyHostToDevice, c->stream),
                         "copy to the device"));
@@ -222,7 +227,7 @@ graft_status* download(graft_context* c, void* dst, const void* src, int64_t byt
         const int64_t part = part_of(bytes - done);
         char* block;
         cudaEvent_t event;
-        GRAFT_TRY(take_block(c, &block, &event));
+        GRAFT_TRY(take_block(c, part, &block, &event));
         GRAFT_TRY(check(cudaMemcpyAsync(block, static_cast<const char*>(src) + done, size_t(part), cudaMemcpyDeviceToHost, c->stream),
                         "copy from the device"));
         GRAFT_TRY(wait(c));

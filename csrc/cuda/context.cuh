@@ -28,13 +28,14 @@ struct graft_context {
     int next_slot = 0;
     cudaStream_t ahead = nullptr;
     cudaEvent_t written = nullptr;
-    // Pinned blocks that copies go through in turn, each with the event of the
-    // copy that was the last to use it.
+    // Pinned blocks that copies go through in turn, several small ones through one,
+    // each block with the event of the copy that was the last to use it.
     static constexpr int kBlocks = 8;
     static constexpr int64_t kBlockBytes = 1 << 20;
     char* pinned = nullptr;
     cudaEvent_t copied[kBlocks] = {};
-    int next_block = 0;
+    int block = 0;       // the one that is filled now
+    int64_t filled = 0;  // bytes of it
     std::vector<cudaEvent_t> marks;  // of the device's clock, as many as were asked for
     void* cublaslt = nullptr;  // its handle, once a product went there
     void (*cublaslt_destroy)(void*) = nullptr;

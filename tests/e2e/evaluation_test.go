@@ -70,6 +70,22 @@ func TestEvaluateRun(t *testing.T) {
 	assert.NotEqual(t, want, other)
 	assert.Equal(t, other, done(t, dir, "eval", "run.yaml", "--adapter", "out/adapter", "--set", "data.eval=other.jsonl", "--set", "data.val_set_size=0", "--json"))
 
+	// Virtual tokens are read without the network that gave them.
+	for method, as := range map[string]string{
+		"type: ptuning, num_virtual_tokens: 4, encoder_hidden_size: 8": "type: prompt, num_virtual_tokens: 4",
+		"type: prefix, num_virtual_tokens: 4, prefix_projection: true": "type: prefix, num_virtual_tokens: 4",
+	} {
+		name := strings.TrimSuffix(strings.Fields(method)[1], ",")
+		for file, text := range map[string]string{"virtual.yaml": method, "plain.yaml": as} {
+			write(t, dir, file, strings.NewReplacer("type: lora, r: 4, lora_alpha: 8", text, "output_dir: out", "output_dir: "+name).Replace(runFile))
+		}
+		done(t, dir, "train", "virtual.yaml")
+		want := done(t, dir, "eval", "plain.yaml", "--adapter", name+"/adapter", "--json")
+		assert.Equal(t, want, done(t, dir, "eval", name, "--json"), method)
+		assert.Equal(t, want, done(t, dir, "eval", "virtual.yaml", "--adapter", name+"/adapter", "--json"), method)
+		assert.NotEqual(t, want, done(t, dir, "eval", "plain.yaml", "--json"), method)
+	}
+
 	write(t, dir, "full.yaml", strings.Replace(runFile, "type: lora, r: 4, lora_alpha: 8", "type: full", 1))
 	done(t, dir, "train", "full.yaml", "--set", "train.output_dir=full")
 	assert.Equal(t, done(t, dir, "eval", "full.yaml", "--set", "model.path=full/model", "--json"), done(t, dir, "eval", "full", "--json"))
