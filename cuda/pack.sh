@@ -19,7 +19,8 @@ if [ "${GO:=go}" != none ]; then
     cp -R tests/parity/testdata "$out/testdata"
 fi
 cp cuda/carried.sh "$out/run.sh"
-cp cuda/libraries.sh cuda/bench/step.py tests/bench/peer.py go/model/shapes.go "$out"
+cp cuda/libraries.sh cuda/bench/step.py tests/bench/peer.py "$out"
+cp go/model/shapes.go "$out/shapes.txt" # no package in a folder of the module
 git rev-parse --short HEAD >"$out/commit" 2>/dev/null || echo unknown >"$out/commit"
 if [ -n "${EMULATION:-}" ]; then
     cp "$EMULATION/libgraft_cuda_host.so" "$out/libgraft_cuda.so"

@@ -45,7 +45,7 @@ if a.device == "cuda" and not torch.cuda.is_available():
 def shape(name):
     """The configuration of a known shape, from the table that graft itself has."""
     here = pathlib.Path(__file__).resolve().parent
-    beside, source = here / "shapes.go", here / "../../go/model/shapes.go"
+    beside, source = here / "shapes.txt", here / "../../go/model/shapes.go"
     text = (beside if beside.exists() else source).read_text()
     known = {n: json.loads(c) for n, c in re.findall(r'^\t"([^"]+)":\s*`(.+)`', text, re.M)}
     if known.get(name, {}).get("model_type") != "llama":
