@@ -107,7 +107,9 @@ def table(rows):
         cells += f"{r['share_of_bound']:7.2f}" if "share_of_bound" in r else f"{'-':>7}"
         ours = r["graft"]
         cells += f"{ours['mfu']:7.2f}" if ours.get("mfu") else f"{'-':>7}"
-        cells += f"{ours['busy_at_most']:7.3f}{1e3 * sum(ours['seconds_by_part'][p] for p in ('upload', 'launch', 'host')):6.2f} ms" if "seconds_by_part" in ours else f"{'-':>7}{'-':>9}"
+        cells += f"{ours['busy_at_most']:7.3f}" if "busy_at_most" in ours else f"{'-':>7}"
+        host = 1e3 * sum(ours["seconds_by_part"][p] for p in ("upload", "launch", "host")) if ours.get("busy_clock") == "device" else None
+        cells += f"{host:6.2f} ms" if host is not None else f"{'-':>9}"  # on a CPU a launch is the work
         lines.append(cells)
         said += [f"{r['name']}: {note}" for note in r["notes"]]
     return lines + said
