@@ -83,11 +83,15 @@ func flag(b bool) C.int32_t {
 	return 0
 }
 
-// fail keeps the first failure of a program.
+// fail ends an operation, and keeps the first failure of a program.
 func (d *device) fail(op string, err error) {
 	if d.profiled != nil {
 		d.profiled.ended(op)
 	}
+	d.keep(op, err)
+}
+
+func (d *device) keep(op string, err error) {
 	if d.err == nil && err != nil {
 		d.err = &bindings.OpError{Op: op, Err: err}
 	}

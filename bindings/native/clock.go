@@ -12,23 +12,27 @@ import (
 	"github.com/graftlm/graft/bindings"
 )
 
-// Mark and Elapsed are the device's own clock, where its table has one.
-func (d *device) Mark(i int) error {
+// hasClock is nil where the table of an open device has a clock of its own.
+func (d *device) hasClock() error {
 	switch {
 	case d.context == nil:
 		return errClosed
 	case C.graft_has_clock(d.api) == 0:
 		return fmt.Errorf("%w: a clock of its own", bindings.ErrNotImplemented)
 	}
+	return nil
+}
+
+func (d *device) Mark(i int) error {
+	if err := d.hasClock(); err != nil {
+		return err
+	}
 	return d.take(C.graft_call_mark(d.api, d.context, C.int32_t(i)))
 }
 
 func (d *device) Elapsed(from, to int) (time.Duration, error) {
-	switch {
-	case d.context == nil:
-		return 0, errClosed
-	case C.graft_has_clock(d.api) == 0:
-		return 0, fmt.Errorf("%w: a clock of its own", bindings.ErrNotImplemented)
+	if err := d.hasClock(); err != nil {
+		return 0, err
 	}
 	var seconds C.double
 	err := d.take(C.graft_call_elapsed(d.api, d.context, C.int32_t(from), C.int32_t(to), &seconds))
@@ -42,7 +46,7 @@ func (d *device) Profile(run func() error) (map[string]bindings.OpTime, error) {
 	if d.context == nil {
 		return nil, errClosed
 	}
-	p := &profiled{d: d, times: map[string]bindings.OpTime{}, marks: C.graft_has_clock(d.api) != 0}
+	p := &profiled{d: d, times: map[string]bindings.OpTime{}, marks: d.hasClock() == nil}
 	d.profiled = p
 	defer func() { d.profiled = nil }()
 	if err := run(); err != nil {
@@ -68,18 +72,18 @@ func (p *profiled) begins() {
 		p.began = time.Now()
 		return
 	}
-	p.keep("mark", p.d.Mark(2*len(p.issued)))
+	p.d.keep("mark", p.d.Mark(2*len(p.issued)))
 }
 
 func (p *profiled) ended(op string) {
 	if !p.marks {
-		p.keep(op, p.d.take(C.graft_call_synchronize(p.d.api, p.d.context)))
+		p.d.keep(op, p.d.take(C.graft_call_synchronize(p.d.api, p.d.context)))
 		p.add(op, time.Since(p.began))
 		return
 	}
-	p.keep("mark", p.d.Mark(2*len(p.issued)+1))
+	p.d.keep("mark", p.d.Mark(2*len(p.issued)+1))
 	if p.issued = append(p.issued, op); len(p.issued) == mostIssued {
-		p.keep("mark", p.read())
+		p.d.keep("mark", p.read())
 	}
 }
 
@@ -104,11 +108,4 @@ func (p *profiled) add(op string, t time.Duration) {
 	all.Calls++
 	all.Time += t
 	p.times[op] = all
-}
-
-// keep is the first failure of the program, as of an operation.
-func (p *profiled) keep(op string, err error) {
-	if p.d.err == nil && err != nil {
-		p.d.err = &bindings.OpError{Op: op, Err: err}
-	}
 }

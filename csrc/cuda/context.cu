@@ -15,11 +15,12 @@ namespace graft::cuda {
 namespace {
 long long print(int64_t n) { return n; }
 
-graft_status* wait(graft_context* c) {
-    const cudaError_t e = cudaStreamSynchronize(c->stream);
+// What a wait for work of the device gave.
+graft_status* waited(const graft_context* c, cudaError_t e) {
     if (e == cudaSuccess) return nullptr;
     return error(GRAFT_INTERNAL, "%s, at or before %s", cudaGetErrorString(e), c->last);
 }
+graft_status* wait(graft_context* c) { return waited(c, cudaStreamSynchronize(c->stream)); }
 }  // namespace
 
 graft_status* check(cudaError_t e, const char* what) {
@@ -192,8 +193,7 @@ graft_status* take_block(graft_context* c, int64_t bytes, char** data, cudaEvent
     if (c->filled + bytes > graft_context::kBlockBytes) {
         c->block = (c->block + 1) % graft_context::kBlocks;
         c->filled = 0;
-        const cudaError_t e = cudaEventSynchronize(c->copied[c->block]);
-        if (e != cudaSuccess) return error(GRAFT_INTERNAL, "%s, at or before %s", cudaGetErrorString(e), c->last);
+        GRAFT_TRY(waited(c, cudaEventSynchronize(c->copied[c->block])));
     }
     *data = c->pinned + c->block * graft_context::kBlockBytes + c->filled;
     *event = c->copied[c->block];

@@ -14,6 +14,7 @@ measured here by bench: parameters, gradients and moments, read and written once
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -56,6 +57,7 @@ def measured(*command):
     return json.loads(text) if text else {"missing": why}
 
 
+@functools.cache
 def limits():
     """What bench measures of the card: bytes/s and FLOP/s, and its own words."""
     text, _ = output(BENCH, "grad_norm")
@@ -128,7 +130,7 @@ def main():
         rows.append(row(method, FULL if method == "full" else MODEL, a.device))
         ours = rows[-1]["graft"]
         if a.device.startswith("cuda") and "emulation" not in ours.get("device", "emulation"):
-            copy, product, words = limits() if not words else (copy, product, words)
+            copy, product, words = limits()
             if product:
                 rows[-1]["share_of_bound"] = share_of_bound(ours, copy, product)
             else:

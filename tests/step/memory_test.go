@@ -89,10 +89,7 @@ func stillWorks(t *testing.T) {
 	t.Helper()
 	b, err := native.CUDA(native.Options{})
 	require.NoError(t, err)
-	m := bindings.NewMemory()
-	x := m.Act(bindings.F32, 4)
-	d, err := b.Open(m.Peak())
-	require.NoError(t, err)
+	d, x := small(t, b)
 	require.NoError(t, d.(bindings.Runner).Run(func(o bindings.Ops) { o.Zero(x) }))
 	got := []byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	require.NoError(t, d.Download(got, x))

@@ -186,21 +186,24 @@ func TestEmulationStreamOrders(t *testing.T) {
 	}
 }
 
+// small is a device with room for four numbers.
+func small(t *testing.T, b bindings.Backend) (bindings.Device, bindings.Tensor) {
+	t.Helper()
+	m := bindings.NewMemory()
+	x := m.Act(bindings.F32, 4)
+	d, err := b.Open(m.Peak())
+	require.NoError(t, err)
+	return d, x
+}
+
 // TestEmulationClock: a mark has a time once what was issued before it is done,
 // and not before; the CPU has no such clock.
 func TestEmulationClock(t *testing.T) {
 	t.Setenv("GRAFT_SHIM_STREAM", "") // as late as it may
-	open := func(b bindings.Backend) (bindings.Device, bindings.Tensor) {
-		m := bindings.NewMemory()
-		x := m.Act(bindings.F32, 4)
-		d, err := b.Open(m.Peak())
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, d.Close()) })
-		return d, x
-	}
 	b, err := native.CUDA(native.Options{})
 	require.NoError(t, err)
-	d, x := open(b)
+	d, x := small(t, b)
+	defer func() { require.NoError(t, d.Close()) }()
 	clock := d.(bindings.Marker)
 	for i := range 3 {
 		require.NoError(t, clock.Mark(i))
@@ -223,7 +226,8 @@ func TestEmulationClock(t *testing.T) {
 	}
 	assert.ErrorContains(t, clock.Mark(1<<16), "there are 65536")
 
-	host, _ := open(native.CPU(native.Options{}))
+	host, _ := small(t, native.CPU(native.Options{}))
+	defer func() { require.NoError(t, host.Close()) }()
 	assert.ErrorIs(t, host.(bindings.Marker).Mark(0), bindings.ErrNotImplemented)
 	_, err = host.(bindings.Marker).Elapsed(0, 0)
 	assert.ErrorIs(t, err, bindings.ErrNotImplemented)
